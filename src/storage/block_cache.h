@@ -1,0 +1,82 @@
+/* The block cache: all block buffers of a grid, found by address.
+ *
+ * A frame is a buffer. Whoever holds a reference may read its data, whatever happens to the
+ * address meanwhile; frames without references are the cache proper, evicted by CLOCK. Frames being
+ * read or written are referenced by the grid.
+ *
+ *   take ----> building (address 0) ---- insert ----> findable ---- evicted, or replaced ----> take
+ *
+ * Invariants, which block_cache_check() tests one by one:
+ *
+ *   C1  A frame is in the chain of its address exactly if it is findable.
+ *   C2  No two findable frames have the same address: of a block that is written anew the old
+ *       content is dropped first, so that nothing stale is ever found.
+ *   C3  Findable frames have an address; pinned_count frames have references.
+ *
+ * For one thread at a time. */
+#ifndef TACTUS_STORAGE_BLOCK_CACHE_H
+#define TACTUS_STORAGE_BLOCK_CACHE_H
+
+#include "base/budget.h"
+#include "base/checksum.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct block_frame {
+    uint8_t *data; /* block_size bytes, 4096-aligned; kept for the life of the cache */
+
+    uint64_t address; /* 0: none yet */
+    struct checksum checksum;
+    uint32_t references;
+    uint32_t next;    /* in the chain: index + 1; 0: the last */
+    uint8_t chances;  /* turns of the clock's hand that it still survives */
+    bool is_findable; /* in the chain of its address */
+};
+
+struct block_cache {
+    struct block_frame *frames; /* from the budget, like all below */
+    uint32_t *heads;            /* a chain per bucket: index + 1; 0: empty */
+    uint32_t frame_count;
+    uint32_t bucket_bits;
+    uint32_t block_size;
+
+    uint32_t hand;
+    uint32_t pinned_count;
+};
+
+/* Takes frame_count buffers of block_size bytes. frame_count is at least one more than the most
+ * frames that are ever referenced at once, so that block_cache_take() always finds one. */
+void block_cache_init(
+    struct block_cache *cache, struct budget *budget, uint32_t frame_count, uint32_t block_size
+);
+
+/* O(frames): for assert_slow() and tests. */
+void block_cache_check(const struct block_cache *cache);
+
+/* The frame that holds exactly this block, with one more reference; NULL: none does. */
+struct block_frame *block_cache_find(
+    struct block_cache *cache, uint64_t address, struct checksum checksum
+);
+
+/* Whether any content of this address is findable. */
+bool block_cache_has_address(const struct block_cache *cache, uint64_t address);
+
+/* A frame to fill, with one reference; its address is 0, its data whatever it was, its header (the
+ * first 128 bytes) zero. Evicts where it must. */
+struct block_frame *block_cache_take(struct block_cache *cache);
+
+/* Makes a taken frame findable under its address; what was there before is dropped (C2): it stays
+ * readable for those who have references to it. */
+void block_cache_insert(
+    struct block_cache *cache, struct block_frame *frame, uint64_t address, struct checksum checksum
+);
+
+/* One more, one less. */
+void block_cache_ref(struct block_cache *cache, struct block_frame *frame);
+void block_cache_unref(struct block_cache *cache, struct block_frame *frame);
+
+/* Whatever is cached of this address is the next to go: it was released. */
+void block_cache_demote(struct block_cache *cache, uint64_t address);
+
+#endif

@@ -1,0 +1,346 @@
+#include "storage/checkpoint.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/integer.h"
+
+#include <stddef.h>
+
+#include "base/poison.h"
+
+/* Trailer blocks of a capture with so many bytes of state, if `highest` is the highest address that
+ * is acquired before it. The state's own blocks may lie above that, and then lengthen the sets. */
+static uint64_t blocks_needed(
+    const struct checkpoint *checkpoint, uint64_t state_size, uint64_t highest
+)
+{
+    const struct layout *layout = checkpoint->options.grid->options.layout;
+    const uint64_t state = trailer_block_count(state_size, layout->block_size);
+    const uint64_t positions = min_u64(highest + state, layout->block_count_max);
+    const uint64_t set =
+        trailer_block_count(free_set_encoded_size_max(positions), layout->block_size);
+    return state + 2 * set;
+}
+
+void checkpoint_init(
+    struct checkpoint *checkpoint, struct budget *budget, const struct checkpoint_options *options
+)
+{
+    *checkpoint = (struct checkpoint){.options = *options};
+    const uint64_t block_count_max = options->grid->options.layout->block_count_max;
+    const uint64_t set_size = free_set_encoded_size_max(block_count_max);
+    /* Of each block, and of its copy; while a file is made also of the schema's. */
+    const uint64_t schema =
+        trailer_block_count(CHECKPOINT_SCHEMA_SIZE_MAX, options->grid->options.layout->block_size);
+    checkpoint->addresses_max =
+        2 * blocks_needed(checkpoint, CHECKPOINT_STATE_SIZE_MAX, block_count_max) + schema;
+    budget_group(budget, "free set");
+    checkpoint->acquired = budget_take(budget, set_size, 1, sizeof(uint64_t));
+    checkpoint->released = budget_take(budget, set_size, 1, sizeof(uint64_t));
+    checkpoint->addresses =
+        budget_take(budget, checkpoint->addresses_max, sizeof(uint64_t), sizeof(uint64_t));
+}
+
+uint64_t checkpoint_block_count_max(const struct checkpoint *checkpoint, uint64_t highest)
+{
+    return blocks_needed(checkpoint, CHECKPOINT_STATE_SIZE_MAX, highest);
+}
+
+/* ---- Capture -------------------------------------------------------------------------------- */
+
+/* Sees to it that the file has room for so many blocks more, or changes nothing. */
+static enum tactus_status make_room(struct grid *grid, uint64_t block_count)
+{
+    if (block_count == 0) return TACTUS_OK;
+    const uint64_t highest = free_set_nth_free(&grid->free_set, block_count);
+    /* 0: size_max has not as many; grid_grow() has the words for that. */
+    return grid_grow(grid, highest == 0 ? grid->options.layout->block_count_max + 1 : highest);
+}
+
+/* Acquires blocks for a trailer, appends their addresses to the checkpoint's own, and starts to
+ * write them. */
+static struct trailer_reference write_own(
+    struct checkpoint *checkpoint, enum block_type type, const uint8_t *bytes, uint64_t size
+)
+{
+    struct grid *grid = checkpoint->options.grid;
+    uint64_t *addresses = checkpoint->addresses + checkpoint->address_count;
+    const uint64_t count = trailer_block_count(size, grid->options.layout->block_size);
+    assert(checkpoint->address_count + count <= checkpoint->addresses_max);
+    checkpoint->address_count += trailer_acquire(grid, size, addresses);
+    const struct trailer_source source = {
+        .type = type, .bytes = bytes, .size = size, .addresses = addresses};
+    return trailer_write(grid, &source);
+}
+
+/* The first part: what the floors above say, and their state as the first of its own trailers.
+ * There is room. */
+static void capture_state(struct checkpoint *checkpoint, const struct checkpoint_capture *capture)
+{
+    checkpoint->address_count = 0;
+    checkpoint->next = (struct checkpoint_state){
+        .op_covered = capture->op_covered,
+        .op_captured = capture->op_captured,
+        .beat_capture = capture->beat_capture,
+        .journal_offset = capture->journal_offset,
+        .journal_predecessor = capture->journal_predecessor,
+        .manifest_oldest = capture->manifest_oldest,
+        .manifest_newest = capture->manifest_newest,
+        .manifest_block_count = capture->manifest_block_count,
+    };
+    checkpoint->next.state =
+        write_own(checkpoint, BLOCK_STATE, capture->state, capture->state_size);
+}
+
+/* The last part: the free set as it is now. Its own blocks come after the encoding, so they are
+ * free in it; then all of the checkpoint's own blocks are released into the side set, as an open
+ * will do. */
+static void capture_free_set(struct checkpoint *checkpoint)
+{
+    struct grid *grid = checkpoint->options.grid;
+    struct free_set *set = &grid->free_set;
+    const uint64_t acquired_size = free_set_acquired_size(set);
+    const uint64_t released_size = free_set_released_size(set);
+    free_set_encode(set, checkpoint->acquired, checkpoint->released);
+    checkpoint->next.acquired =
+        write_own(checkpoint, BLOCK_FREE_SET, checkpoint->acquired, acquired_size);
+    checkpoint->next.released =
+        write_own(checkpoint, BLOCK_FREE_SET, checkpoint->released, released_size);
+    checkpoint->next.block_count = free_set_highest_acquired(set);
+
+    free_set_capture(set);
+    for (uint64_t index = 0; index < checkpoint->address_count; index += 1) {
+        const enum tactus_status status = grid_release(grid, checkpoint->addresses[index]);
+        assert(status == TACTUS_OK);
+    }
+    checkpoint->finish_pending = true;
+}
+
+enum tactus_status checkpoint_capture_start(
+    struct checkpoint *checkpoint, const struct checkpoint_capture *capture
+)
+{
+    struct grid *grid = checkpoint->options.grid;
+    assert(!grid->options.read_only);
+    assert(!checkpoint->finish_pending);
+    assert(!checkpoint_effect_is_pending(checkpoint));
+    assert(grid->free_set.reservations_open == 0);
+    assert(capture->state_size <= CHECKPOINT_STATE_SIZE_MAX);
+    assert(capture->op_covered <= capture->op_captured);
+
+    if (grid->status != TACTUS_OK) return grid->status;
+    const uint64_t highest = free_set_highest_acquired(&grid->free_set);
+    TRY(make_room(grid, blocks_needed(checkpoint, capture->state_size, highest)));
+    capture_state(checkpoint, capture);
+    capture_free_set(checkpoint);
+    return TACTUS_OK;
+}
+
+enum tactus_status checkpoint_capture_finish(struct checkpoint *checkpoint)
+{
+    assert(checkpoint->finish_pending);
+    struct grid *grid = checkpoint->options.grid;
+    TRY(grid_writes_finish(grid));
+
+    struct superblock next = *checkpoint->options.superblock;
+    next.checkpoint = checkpoint->next;
+    struct fault fault = {0};
+    /* It flushes the file before its first copy, which makes the grid and the journal durable. */
+    if (superblock_write(grid->options.reactor, &next, &fault) != TACTUS_OK) {
+        return grid_poison(grid, fault);
+    }
+    *checkpoint->options.superblock = next;
+    checkpoint->finish_pending = false;
+    return TACTUS_OK;
+}
+
+enum tactus_status checkpoint_capture(
+    struct checkpoint *checkpoint, const struct checkpoint_capture *capture
+)
+{
+    TRY(checkpoint_capture_start(checkpoint, capture));
+    return checkpoint_capture_finish(checkpoint);
+}
+
+void checkpoint_effect(struct checkpoint *checkpoint)
+{
+    assert(!checkpoint->finish_pending);
+    free_set_effect(&checkpoint->options.grid->free_set);
+}
+
+bool checkpoint_effect_is_pending(const struct checkpoint *checkpoint)
+{
+    return checkpoint->options.grid->free_set.effect_pending;
+}
+
+enum tactus_status checkpoint_format(
+    struct checkpoint *checkpoint,
+    const struct checkpoint_capture *capture,
+    const void *schema,
+    uint64_t schema_size
+)
+{
+    struct grid *grid = checkpoint->options.grid;
+    struct superblock *superblock = checkpoint->options.superblock;
+    assert(superblock->sequence == 0);
+    assert(capture->state_size <= CHECKPOINT_STATE_SIZE_MAX);
+    assert(schema_size <= CHECKPOINT_SCHEMA_SIZE_MAX);
+
+    TRY(grid_open(grid, 0));
+    free_set_open_empty(&grid->free_set);
+    const uint64_t schema_blocks =
+        trailer_block_count(schema_size, grid->options.layout->block_size);
+    TRY(make_room(
+        grid, schema_blocks + blocks_needed(checkpoint, capture->state_size, schema_blocks)
+    ));
+    capture_state(checkpoint, capture);
+
+    /* After the state, and not one of the checkpoint's own: nothing releases it. So its addresses
+     * are forgotten once they are written; here they borrow the place of those to come. */
+    const uint64_t own_count = checkpoint->address_count;
+    assert(schema_blocks <= checkpoint->addresses_max - own_count);
+    superblock->schema = write_own(checkpoint, BLOCK_SCHEMA, schema, schema_size);
+    checkpoint->address_count = own_count;
+
+    capture_free_set(checkpoint);
+    return checkpoint_capture_finish(checkpoint);
+}
+
+/* ---- Open ----------------------------------------------------------------------------------- */
+
+static enum tactus_status open_fault(const struct grid *grid, const char *what, uint64_t address)
+{
+    return fault_set(
+        grid->options.fault,
+        (struct fault){
+            .status = TACTUS_CORRUPT,
+            .zone = FAULT_ZONE_GRID,
+            .what = what,
+            .remedy = "the checkpoint cannot be opened: restore a copy of the file",
+            .address = address,
+            .block_type = BLOCK_FREE_SET,
+        }
+    );
+}
+
+/* Reads one of the checkpoint's own trailers, and appends its addresses. */
+static enum tactus_status open_own(
+    struct checkpoint *checkpoint,
+    enum block_type type,
+    const struct trailer_reference *reference,
+    struct trailer_target *target
+)
+{
+    const struct trailer_reader reader = {.grid = checkpoint->options.grid};
+    target->addresses = checkpoint->addresses + checkpoint->address_count;
+    target->address_count_max = checkpoint->addresses_max - checkpoint->address_count;
+    TRY(trailer_open(&reader, type, reference, target));
+    checkpoint->address_count += target->address_count;
+    return TACTUS_OK;
+}
+
+static enum tactus_status open_free_set(
+    struct checkpoint *checkpoint, const struct free_set_words *words, uint64_t state_count
+)
+{
+    struct grid *grid = checkpoint->options.grid;
+    const uint64_t block_count = checkpoint->options.superblock->checkpoint.block_count;
+    const char *what = free_set_fault(&grid->free_set, words, block_count);
+    if (what != NULL) return open_fault(grid, what, 0);
+    free_set_open(&grid->free_set, words);
+
+    for (uint64_t index = 0; index < checkpoint->address_count; index += 1) {
+        const uint64_t address = checkpoint->addresses[index];
+        const bool is_of_state = index < state_count;
+        if (free_set_open_own(&grid->free_set, address, !is_of_state)) continue;
+        return open_fault(grid, "the free set has a trailer's block for something else", address);
+    }
+    if (free_set_highest_acquired(&grid->free_set) != block_count) {
+        return open_fault(grid, "the free set is of another length than the superblock says", 0);
+    }
+    return TACTUS_OK;
+}
+
+/* The schema's blocks must be in use, or they would be written over. */
+static enum tactus_status open_schema_visit(void *context, const struct trailer_block *block)
+{
+    const struct grid *grid = context;
+    const uint64_t addresses[] = {block->reference.address, block->reference.copy_address};
+    for (uint32_t index = 0; index < COUNT_OF(addresses); index += 1) {
+        const uint64_t address = addresses[index];
+        const bool is_in_use = !free_set_is_free(&grid->free_set, address) &&
+                               !free_set_is_released(&grid->free_set, address);
+        if (!is_in_use) return open_fault(grid, "a block of the schema is free", address);
+    }
+    return TACTUS_OK;
+}
+
+enum tactus_status checkpoint_open(
+    struct checkpoint *checkpoint, uint8_t *state, uint64_t *state_size
+)
+{
+    struct grid *grid = checkpoint->options.grid;
+    const struct superblock *superblock = checkpoint->options.superblock;
+    const struct checkpoint_state *current = &superblock->checkpoint;
+    const uint64_t set_size = free_set_encoded_size_max(grid->options.layout->block_count_max);
+    assert(!grid->free_set.opened);
+    TRY(grid_open(grid, current->block_count));
+
+    checkpoint->address_count = 0;
+    struct trailer_target target = {.bytes = state, .size_max = CHECKPOINT_STATE_SIZE_MAX};
+    TRY(open_own(checkpoint, BLOCK_STATE, &current->state, &target));
+    *state_size = target.size;
+    const uint64_t state_count = checkpoint->address_count;
+
+    struct trailer_target acquired = {.bytes = checkpoint->acquired, .size_max = set_size};
+    TRY(open_own(checkpoint, BLOCK_FREE_SET, &current->acquired, &acquired));
+    struct trailer_target released = {.bytes = checkpoint->released, .size_max = set_size};
+    TRY(open_own(checkpoint, BLOCK_FREE_SET, &current->released, &released));
+    if (acquired.size % sizeof(uint64_t) != 0 || released.size % sizeof(uint64_t) != 0) {
+        return open_fault(grid, "the free set is not in whole words", 0);
+    }
+    const struct free_set_words words = {
+        .acquired = checkpoint->acquired,
+        .acquired_count = acquired.size / sizeof(uint64_t),
+        .released = checkpoint->released,
+        .released_count = released.size / sizeof(uint64_t),
+    };
+    TRY(open_free_set(checkpoint, &words, state_count));
+
+    const struct trailer_reader reader = {.grid = grid};
+    return trailer_walk(&reader, BLOCK_SCHEMA, &superblock->schema, open_schema_visit, grid);
+}
+
+/* ---- Walk ----------------------------------------------------------------------------------- */
+
+/* Who wants to hear of addresses. */
+struct address_visitor {
+    void (*visit)(void *context, uint64_t address, enum block_type type);
+    void *context;
+};
+
+static enum tactus_status walk_visit(void *context, const struct trailer_block *block)
+{
+    const struct address_visitor *visitor = context;
+    const struct block_reference *reference = &block->reference;
+    visitor->visit(visitor->context, reference->address, block->type);
+    if (reference->copy_address == 0) return TACTUS_OK;
+    visitor->visit(visitor->context, reference->copy_address, block->type);
+    return TACTUS_OK;
+}
+
+enum tactus_status checkpoint_trailer_walk(
+    struct grid *grid,
+    const struct superblock *superblock,
+    void (*visit)(void *context, uint64_t address, enum block_type type),
+    void *context
+)
+{
+    const struct trailer_reader reader = {.grid = grid};
+    const struct checkpoint_state *current = &superblock->checkpoint;
+    struct address_visitor visitor = {.visit = visit, .context = context};
+    TRY(trailer_walk(&reader, BLOCK_SCHEMA, &superblock->schema, walk_visit, &visitor));
+    TRY(trailer_walk(&reader, BLOCK_STATE, &current->state, walk_visit, &visitor));
+    TRY(trailer_walk(&reader, BLOCK_FREE_SET, &current->acquired, walk_visit, &visitor));
+    return trailer_walk(&reader, BLOCK_FREE_SET, &current->released, walk_visit, &visitor);
+}

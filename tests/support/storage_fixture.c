@@ -1,0 +1,177 @@
+#include "support/storage_fixture.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/integer.h"
+#include "base/random.h"
+#include "io/file.h"
+
+#include <stdlib.h>
+
+#include "base/poison.h"
+
+static const struct checksum fixture_file_id = {.low = 0x1234, .high = 0x5678};
+
+static uint32_t block_size_of(const struct storage_fixture_options *options)
+{
+    return options->block_size == 0 ? 4096 : options->block_size;
+}
+
+static uint64_t size_max_of(const struct storage_fixture_options *options)
+{
+    const uint64_t count = options->block_count_max == 0 ? 8192 : options->block_count_max;
+    return count * block_size_of(options);
+}
+
+struct simulated_disk *storage_fixture_disk(
+    uint64_t seed, const struct storage_fixture_options *options
+)
+{
+    struct layout layout;
+    layout_init(&layout, block_size_of(options), STORAGE_FIXTURE_JOURNAL, size_max_of(options));
+    const struct simulated_disk_options disk = {
+        .seed = seed,
+        .size = layout.grid_offset,
+        .at_submission = seed % 4 == 2,
+        .in_order = seed % 4 == 3,
+    };
+    return simulated_disk_new(&disk);
+}
+
+static void init_all(
+    struct storage_fixture *fixture,
+    struct budget *budget,
+    const struct storage_fixture_options *options
+)
+{
+    const struct grid_options grid = {
+        .reactor = &fixture->reactor,
+        .layout = &fixture->layout,
+        .file_id = fixture_file_id,
+        .cache_frames = options->cache_frames == 0 ? 8 : options->cache_frames,
+        .pinned_frames_max = options->pinned_frames_max == 0 ? 8 : options->pinned_frames_max,
+        .read_only = options->read_only,
+        .fault = &fixture->fault,
+    };
+    const struct checkpoint_options checkpoint = {
+        .grid = &fixture->grid, .superblock = &fixture->superblock};
+    grid_init(&fixture->grid, budget, &grid);
+    checkpoint_init(&fixture->checkpoint, budget, &checkpoint);
+}
+
+void storage_fixture_begin(
+    struct storage_fixture *fixture,
+    struct simulated_disk *disk,
+    const struct storage_fixture_options *options
+)
+{
+    *fixture = (struct storage_fixture){.disk = disk};
+    layout_init(
+        &fixture->layout, block_size_of(options), STORAGE_FIXTURE_JOURNAL, size_max_of(options)
+    );
+    fixture->superblock.epoch = 1;
+    fixture->superblock.epoch_first_op = 1;
+    fixture->superblock.options = (struct file_options){
+        .version = SUPERBLOCK_VERSION,
+        .block_size = block_size_of(options),
+        .file_id = fixture_file_id,
+        .batch_max = 16,
+        .bar_beats = 4,
+        .growth_factor = 4,
+        .tables_max = 1024,
+        .journal_bytes = STORAGE_FIXTURE_JOURNAL,
+        .size_max = size_max_of(options),
+        .keep = 1,
+        .snapshots_max = 4,
+        .runs_max = {1, 1, 1, 1, 1, 1, 1},
+    };
+    if (options->read_only) simulated_disk_open_read_only(&fixture->reactor, disk);
+    if (!options->read_only) simulated_disk_open(&fixture->reactor, disk);
+
+    struct budget budget;
+    budget_measure_begin(&budget);
+    init_all(fixture, &budget, options);
+    const uint64_t size = round_up_u64(budget_used(&budget), BUDGET_ALIGNMENT);
+    fixture->region = aligned_alloc(BUDGET_ALIGNMENT, size);
+    assert(fixture->region != NULL);
+    bytes_zero(fixture->region, size);
+    budget_carve_begin(&budget, fixture->region, size);
+    init_all(fixture, &budget, options);
+    assert(budget_used(&budget) <= size);
+}
+
+enum tactus_status storage_fixture_open(
+    struct storage_fixture *fixture, uint8_t *state, uint64_t *state_size
+)
+{
+    TRY(superblock_read(&fixture->reactor, &fixture->superblock, NULL, &fixture->fault));
+    return checkpoint_open(&fixture->checkpoint, state, state_size);
+}
+
+void storage_fixture_end(struct storage_fixture *fixture)
+{
+    grid_close(&fixture->grid);
+    file_close(&fixture->reactor);
+    free(fixture->region);
+    fixture->region = NULL;
+}
+
+void storage_fixture_grid(struct storage_fixture *fixture, uint64_t block_count)
+{
+    struct grid *grid = &fixture->grid;
+    enum tactus_status status = grid_open(grid, 0);
+    assert(status == TACTUS_OK);
+    free_set_open_empty(&grid->free_set);
+    status = grid_grow(grid, block_count);
+    assert(status == TACTUS_OK);
+    struct free_set_reservation reservation;
+    const bool is_reserved = free_set_reserve(&grid->free_set, block_count, &reservation);
+    assert(is_reserved);
+    for (uint64_t index = 0; index < block_count; index += 1) {
+        (void)free_set_acquire(&grid->free_set, &reservation);
+    }
+    free_set_forfeit(&grid->free_set, &reservation);
+}
+
+struct block_reference storage_fixture_write(
+    struct storage_fixture *fixture, uint64_t address, uint64_t seed, uint32_t size
+)
+{
+    struct block_frame *frame = grid_frame_take(&fixture->grid);
+    struct block_header *header = block_header_of(frame->data);
+    header->type = BLOCK_VALUE;
+    header->tree = 7;
+    header->snapshot = seed;
+    header->size = BLOCK_HEADER_SIZE + size;
+    struct random random;
+    random_init(&random, seed);
+    random_fill(&random, frame->data + BLOCK_HEADER_SIZE, size);
+    const struct block_reference reference = grid_write_start(&fixture->grid, frame, address);
+    grid_unref(&fixture->grid, frame);
+    return reference;
+}
+
+bool storage_fixture_body_is(const uint8_t *block, uint64_t seed, uint32_t size)
+{
+    if (block_header_read(block)->size != BLOCK_HEADER_SIZE + size) return false;
+    uint8_t *wanted = malloc(size + 1);
+    assert(wanted != NULL);
+    struct random random;
+    random_init(&random, seed);
+    random_fill(&random, wanted, size);
+    const bool is_equal = bytes_equal(wanted, block + BLOCK_HEADER_SIZE, size);
+    free(wanted);
+    return is_equal;
+}
+
+bool storage_fixture_read(
+    struct storage_fixture *fixture, struct block_reference reference, uint64_t seed, uint32_t size
+)
+{
+    struct grid_read read;
+    grid_read_start(&fixture->grid, &read, reference, BLOCK_VALUE, 7);
+    if (grid_read_finish(&fixture->grid, &read) != TACTUS_OK) return false;
+    const bool is_right = storage_fixture_body_is(read.frame->data, seed, size);
+    grid_unref(&fixture->grid, read.frame);
+    return is_right;
+}
