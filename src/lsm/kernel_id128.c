@@ -1,0 +1,23 @@
+/* Ids of 128 bits; the same with a value behind the flag word, whatever its size. */
+#define KERNEL_KIND id128
+#define KERNEL_KEY  unsigned __int128
+#define KERNEL_LOAD(shape, record)                                                                 \
+    ((void)(shape), key_128(load_u64((record) + 8), load_u64(record)))
+#define KERNEL_FROM(key)                  key_128((key).word[1], (key).word[2])
+#define KERNEL_LESS(a, b)                 ((a) < (b))
+#define KERNEL_EQUAL(a, b)                ((a) == (b))
+#define KERNEL_DIGITS                     16
+#define KERNEL_DIGIT_OFFSET(shape, digit) ((void)(shape), (digit))
+#define KERNEL_TIMESTAMP_DIGITS           0
+#define KERNEL_SIZE                       24
+
+#include <stdint.h>
+
+static inline unsigned __int128 key_128(uint64_t high, uint64_t low)
+{
+    return (unsigned __int128)high << 64 | low;
+}
+
+#include "lsm/kernel_template.h"
+
+#include "base/poison.h"

@@ -1,0 +1,37 @@
+/* A table on disk as the manifest knows it. */
+#ifndef TACTUS_LSM_TABLE_INFO_H
+#define TACTUS_LSM_TABLE_INFO_H
+
+#include "base/checksum.h"
+#include "lsm/key.h"
+#include "storage/block.h"
+
+#include <stdint.h>
+
+struct table_info {
+    struct key key_min; /* both inclusive */
+    struct key key_max;
+    struct checksum checksum; /* of the root block */
+    uint64_t address;         /* of the root block */
+    uint64_t copy_address;    /* of its copy; 0: there is none (S1) */
+    uint64_t snapshot_min;    /* both inclusive: the beats whose state the table is part of */
+    uint64_t snapshot_max;    /* UINT64_MAX while the table is live */
+    uint32_t value_count;     /* records, tombstones included */
+    uint16_t tree;
+    uint8_t level;
+};
+
+static inline struct block_reference table_info_root(const struct table_info *info)
+{
+    return (struct block_reference
+    ){.address = info->address, .copy_address = info->copy_address, .checksum = info->checksum};
+}
+
+static inline bool table_info_overlaps(
+    const struct table_info *info, struct key key_min, struct key key_max
+)
+{
+    return !key_less(info->key_max, key_min) && !key_less(key_max, info->key_min);
+}
+
+#endif

@@ -1,0 +1,172 @@
+/* Bodies of the blocks of a table (SSTable) on disk, and how many of them a table has.
+ *
+ *   root --> leaf --> value block
+ *
+ *   value   u32 record_count, u32 record_size, u32 record_count_max; then the records, keys
+ *           strictly ascending
+ *   leaf    u32 count, u32 key_bytes; then four arrays of `count`, without gaps: key_max, key_min,
+ *           u64 address and checksum[16] of each value block
+ *   root    u32 leaf_count, u32 key_bytes, u32 filter_count, u32 reserved, u64 record_count, u64
+ *           value_block_count; then arrays of leaf_count: key_max and a block_reference[32] of each
+ *           leaf; filters follow in a later format
+ *
+ * What stands before the semicolon is in the header's metadata, whose rest is zero. The header's
+ * size ends with the last element. All little-endian; docs/format.md has the offsets. */
+#ifndef TACTUS_LSM_TABLE_LAYOUT_H
+#define TACTUS_LSM_TABLE_LAYOUT_H
+
+#include "lsm/kernel.h"
+#include "lsm/key.h"
+#include "lsm/record.h"
+#include "lsm/table_info.h"
+#include "storage/block.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    TABLE_ADDRESS_SIZE = 8,    /* of a value block, in a leaf */
+    TABLE_CHECKSUM_SIZE = 16,  /* of a value block, in a leaf */
+    TABLE_REFERENCE_SIZE = 32, /* of a leaf, in a root */
+};
+
+/* Sizes of one tree's tables: a function of its shape and of the file's options. */
+struct table_geometry {
+    uint32_t block_size;
+    uint32_t records_per_block;
+    uint32_t value_blocks_max; /* a table is filled until its blocks are full ... */
+    uint32_t records_max;      /* ... so this may exceed value_count_max */
+    uint32_t leaf_fanout;      /* value blocks that one leaf can address */
+    uint32_t leaves_max;       /* leaves of a full table */
+    uint32_t blocks_max;       /* blocks of a full table: value blocks, leaves, the root */
+    uint32_t
+        memory_count_max; /* records of a mutable table: a bar, and the tail of one beat (R1) */
+};
+
+enum table_fit {
+    TABLE_FITS,
+    TABLE_RECORD_TOO_LARGE, /* a record exceeds half of a block's body (R13) */
+    TABLE_TOO_LARGE         /* a bar exceeds what a root can address (R13) */
+};
+
+/* `record_max` records come in a full beat, `value_count_max` in a full bar. The geometry is set
+ * whole only if TABLE_FITS. Pure: nothing of an open file is needed. */
+enum table_fit table_geometry_init(
+    struct table_geometry *geometry,
+    const struct record_shape *shape,
+    uint32_t block_size,
+    uint32_t record_max,
+    uint32_t value_count_max
+);
+
+/* The smallest block size in which such a table fits, or 0 if none does. */
+uint32_t table_block_size_min(
+    const struct record_shape *shape, uint32_t record_max, uint32_t value_count_max
+);
+
+/* All that builders and readers of one tree's tables share. */
+struct table_format {
+    struct record_shape shape;
+    const struct kernels *kernels;
+    struct table_geometry geometry;
+    uint64_t block_count_max; /* addresses are 1 to this */
+    uint16_t tree;
+};
+
+/* What the parent says about a child: a leaf or a value block. */
+struct table_range {
+    struct key key_min; /* the lowest key is this one if is_exact, else not below this one */
+    struct key key_max; /* the highest key, exactly */
+    uint32_t count;     /* of its entries or records, exactly: only the last ones are not full */
+    bool is_exact;
+};
+
+/* Why bytes whose checksum held cannot be a block that our builder wrote for this tree and place,
+ * or NULL if they can be. Builders assert these, readers turn them into TACTUS_CORRUPT: no count,
+ * key or address is used before. Cost: O(entries). */
+const char *table_root_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_info *info
+);
+const char *table_leaf_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_range *range
+);
+const char *table_value_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_range *range
+);
+
+/* The O(1) part of the above: counts and sizes, so that no access to an entry or a record leaves
+ * the block. Enough for a search in a block that was checked whole when it was read from disk. */
+const char *table_root_size_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_info *info
+);
+const char *table_leaf_size_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_range *range
+);
+const char *table_value_size_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_range *range
+);
+
+/* What the root says of its leaf, and a leaf of its value block. The index block was checked. */
+struct table_range table_root_range_at(
+    const uint8_t *block,
+    const struct table_format *format,
+    const struct table_info *info,
+    uint32_t index
+);
+struct table_range table_leaf_range_at(
+    const uint8_t *block,
+    const struct table_format *format,
+    const struct table_info *info,
+    uint32_t leaf_index,
+    uint32_t index
+);
+
+struct table_root {
+    uint32_t leaf_count;
+    uint64_t record_count;
+    uint64_t value_block_count;
+};
+struct table_root table_root_decode(const uint8_t *block);
+uint32_t table_leaf_count(const uint8_t *block);  /* value blocks of a leaf */
+uint32_t table_value_count(const uint8_t *block); /* records of a value block */
+
+/* Sets size, tree, type and metadata of a block whose body is complete; its header was zero. */
+void table_root_encode(uint8_t *block, const struct table_format *format, struct table_root root);
+void table_leaf_encode(uint8_t *block, const struct table_format *format, uint32_t count);
+void table_value_encode(uint8_t *block, const struct table_format *format, uint32_t count);
+
+/* Entries of index blocks that were encoded, and checked; index is below the count. */
+struct table_leaf_entry {
+    struct key key_min, key_max;
+    uint64_t address;
+    struct checksum checksum;
+};
+struct table_root_entry {
+    struct key key_max;
+    struct block_reference reference;
+};
+struct table_leaf_entry table_leaf_entry_at(
+    const uint8_t *block, const struct table_format *format, uint32_t index
+);
+struct table_root_entry table_root_entry_at(
+    const uint8_t *block, const struct table_format *format, uint32_t index
+);
+
+/* Index blocks are built in arrays of full size; encoding moves them together. */
+void table_leaf_entry_set(
+    uint8_t *block, const struct table_format *format, uint32_t index, struct table_leaf_entry entry
+);
+void table_root_entry_set(
+    uint8_t *block, const struct table_format *format, uint32_t index, struct table_root_entry entry
+);
+
+/* The first entry whose key_max is not below `key`; the count if there is none. */
+uint32_t table_leaf_find(const uint8_t *block, const struct table_format *format, struct key key);
+uint32_t table_root_find(const uint8_t *block, const struct table_format *format, struct key key);
+
+static inline const void *table_value_records(const uint8_t *block)
+{
+    return block + BLOCK_HEADER_SIZE;
+}
+
+#endif

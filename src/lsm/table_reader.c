@@ -1,0 +1,469 @@
+#include "lsm/table_reader.h"
+
+#include "base/assert.h"
+#include "base/integer.h"
+
+#include <stddef.h>
+
+#include "base/poison.h"
+
+/* The block's checksum holds, and yet it cannot be what its parent names. */
+static enum tactus_status table_corrupt(
+    const struct grid *grid, const struct grid_read *read, const char *what
+)
+{
+    const struct fault fault = {
+        .status = TACTUS_CORRUPT,
+        .zone = FAULT_ZONE_GRID,
+        .what = what,
+        .address = read->reference.address,
+        .byte = layout_block_offset(grid->options.layout, read->reference.address),
+        .block_type = read->type,
+        .tree = read->tree,
+    };
+    return fault_set(grid->options.fault, fault);
+}
+
+/* The frame of a read that is done, whose reference is the caller's from here on. */
+static struct block_frame *table_take_frame(struct grid_read *read)
+{
+    struct block_frame *frame = read->frame;
+    assert(read->stage == IO_DONE);
+    assert(read->status == TACTUS_OK);
+    assert(frame != NULL);
+    read->frame = NULL;
+    return frame;
+}
+
+/* ---- One key in one table ------------------------------------------------------------------- */
+
+/* Blocks that the cache had are asked for their counts only: they were checked when they came. */
+static void table_lookup_read(
+    struct table_lookup *lookup,
+    enum table_lookup_stage stage,
+    struct block_reference reference,
+    enum block_type type
+)
+{
+    grid_read_start(lookup->grid, &lookup->read, reference, type, lookup->format->tree);
+    lookup->is_fresh = lookup->read.stage != IO_DONE;
+    lookup->stage = (uint8_t)stage;
+}
+
+void table_lookup_start(
+    struct table_lookup *lookup,
+    const struct table_format *format,
+    struct grid *grid,
+    const struct table_info *info,
+    struct key key
+)
+{
+    assert(!key_less(info->key_max, info->key_min));
+    *lookup = (struct table_lookup
+    ){.format = format, .grid = grid, .info = *info, .key = key, .stage = TABLE_LOOKUP_END};
+    if (!table_info_overlaps(info, key, key)) return;
+    table_lookup_read(lookup, TABLE_LOOKUP_ROOT, table_info_root(info), BLOCK_ROOT);
+}
+
+static const char *table_lookup_root(struct table_lookup *lookup)
+{
+    const uint8_t *block = lookup->frame->data;
+    const struct table_format *format = lookup->format;
+    const char *fault = lookup->is_fresh ? table_root_fault(block, format, &lookup->info)
+                                         : table_root_size_fault(block, format, &lookup->info);
+    if (fault != NULL) return fault;
+
+    const uint32_t index = table_root_find(block, format, lookup->key);
+    if (index == table_root_decode(block).leaf_count) return "entries of a root do not ascend";
+    const struct table_root_entry entry = table_root_entry_at(block, format, index);
+    lookup->range = table_root_range_at(block, format, &lookup->info, index);
+    lookup->leaf_index = index;
+    table_lookup_read(lookup, TABLE_LOOKUP_LEAF, entry.reference, BLOCK_LEAF);
+    return NULL;
+}
+
+static const char *table_lookup_leaf(struct table_lookup *lookup)
+{
+    const uint8_t *block = lookup->frame->data;
+    const struct table_format *format = lookup->format;
+    const char *fault = lookup->is_fresh ? table_leaf_fault(block, format, &lookup->range)
+                                         : table_leaf_size_fault(block, format, &lookup->range);
+    if (fault != NULL) return fault;
+
+    const uint32_t index = table_leaf_find(block, format, lookup->key);
+    if (index == table_leaf_count(block)) return "entries of a leaf do not ascend";
+    const struct table_leaf_entry entry = table_leaf_entry_at(block, format, index);
+    lookup->range = table_leaf_range_at(block, format, &lookup->info, lookup->leaf_index, index);
+    lookup->stage = TABLE_LOOKUP_END;
+    if (key_less(lookup->key, entry.key_min)) return NULL; /* in the gap between two blocks */
+
+    const struct block_reference reference = {.address = entry.address, .checksum = entry.checksum};
+    table_lookup_read(lookup, TABLE_LOOKUP_VALUE, reference, BLOCK_VALUE);
+    return NULL;
+}
+
+static const char *table_lookup_value(struct table_lookup *lookup)
+{
+    const uint8_t *block = lookup->frame->data;
+    const struct table_format *format = lookup->format;
+    const char *fault = lookup->is_fresh ? table_value_fault(block, format, &lookup->range)
+                                         : table_value_size_fault(block, format, &lookup->range);
+    if (fault != NULL) return fault;
+
+    const struct record_shape *shape = &format->shape;
+    const uint32_t count = table_value_count(block);
+    const uint8_t *records = table_value_records(block);
+    const uint32_t index = format->kernels->lower_bound_cold(shape, records, count, lookup->key);
+    lookup->stage = TABLE_LOOKUP_END;
+    if (index == count) return NULL;
+    const uint8_t *record = records + (uint64_t)index * shape->record_size;
+    if (key_equal(record_key(shape, record), lookup->key)) lookup->record = record;
+    return NULL;
+}
+
+/* What has come leads to the next read, or to the end. The frame is let go of, unless the answer
+ * lies in it. */
+static const char *table_lookup_step(struct table_lookup *lookup)
+{
+    const char *fault = NULL;
+    switch ((enum table_lookup_stage)lookup->stage) {
+    case TABLE_LOOKUP_ROOT: fault = table_lookup_root(lookup); break;
+    case TABLE_LOOKUP_LEAF: fault = table_lookup_leaf(lookup); break;
+    case TABLE_LOOKUP_VALUE: fault = table_lookup_value(lookup); break;
+    case TABLE_LOOKUP_IDLE:
+    case TABLE_LOOKUP_END: assert(false);
+    }
+    return fault;
+}
+
+/* At most three turns: every step names a later stage. */
+enum progress table_lookup_advance(struct table_lookup *lookup)
+{
+    assert(lookup->stage != TABLE_LOOKUP_IDLE);
+    assert(lookup->status == TACTUS_OK);
+    while (lookup->stage != TABLE_LOOKUP_END) {
+        if (lookup->read.stage != IO_DONE) return PROGRESS_WAIT;
+        lookup->status = lookup->read.status;
+        if (lookup->status != TACTUS_OK) return PROGRESS_FAILED;
+
+        const struct grid_read read = lookup->read; /* for the fault: a step starts the next one */
+        lookup->frame = table_take_frame(&lookup->read);
+        struct block_frame *frame = lookup->frame;
+        const char *fault = table_lookup_step(lookup);
+        if (lookup->record == NULL) {
+            grid_unref(lookup->grid, frame);
+            lookup->frame = NULL;
+        }
+        if (fault != NULL) {
+            lookup->status = table_corrupt(lookup->grid, &read, fault);
+            return PROGRESS_FAILED;
+        }
+    }
+    return PROGRESS_DONE;
+}
+
+void table_lookup_end(struct table_lookup *lookup)
+{
+    if (lookup->stage == TABLE_LOOKUP_IDLE) return;
+    grid_read_cancel(lookup->grid, &lookup->read);
+    if (lookup->frame != NULL) grid_unref(lookup->grid, lookup->frame);
+    lookup->frame = NULL;
+    lookup->record = NULL;
+    lookup->stage = TABLE_LOOKUP_IDLE;
+}
+
+/* ---- Blocks in order ------------------------------------------------------------------------ */
+
+static void table_cursor_unref(struct table_cursor *cursor, struct block_frame **frame)
+{
+    if (*frame != NULL) grid_unref(cursor->grid, *frame);
+    *frame = NULL;
+}
+
+static struct grid_read *table_cursor_index_read(struct table_cursor *cursor)
+{
+    return &cursor->index_reads[cursor->index_current];
+}
+
+void table_cursor_start(struct table_cursor *cursor, const struct table_cursor_options *options)
+{
+    assert(options->read_ahead <= TABLE_READ_AHEAD_MAX);
+    assert(!key_less(options->info->key_max, options->info->key_min));
+    *cursor = (struct table_cursor){
+        .format = options->format,
+        .grid = options->grid,
+        .info = *options->info,
+        .key = options->key,
+        .descending = options->descending,
+        .read_ahead = options->read_ahead,
+        .stage = TABLE_CURSOR_END,
+    };
+    const bool nothing = options->descending ? key_less(options->key, options->info->key_min)
+                                             : key_less(options->info->key_max, options->key);
+    if (nothing) return;
+    cursor->stage = TABLE_CURSOR_ROOT;
+    grid_read_start(
+        cursor->grid,
+        table_cursor_index_read(cursor),
+        table_info_root(&cursor->info),
+        BLOCK_ROOT,
+        cursor->format->tree
+    );
+}
+
+/* Whether there is another one of `count` things behind `index`, in the direction. */
+static bool table_cursor_has_more(const struct table_cursor *cursor, uint32_t index, uint32_t count)
+{
+    assert(index < count);
+    return cursor->descending ? index > 0 : index + 1 < count;
+}
+
+/* The index that lies `steps` behind, which is known to exist. */
+static uint32_t table_cursor_step(const struct table_cursor *cursor, uint32_t index, uint32_t steps)
+{
+    if (cursor->descending) assert(index >= steps);
+    return cursor->descending ? index - steps : index + steps;
+}
+
+static struct block_reference table_cursor_leaf_reference(
+    const struct table_cursor *cursor, uint32_t index
+)
+{
+    return table_root_entry_at(cursor->root->data, cursor->format, index).reference;
+}
+
+static void table_cursor_read_leaf(
+    struct table_cursor *cursor, struct grid_read *read, uint32_t index
+)
+{
+    const struct block_reference reference = table_cursor_leaf_reference(cursor, index);
+    grid_read_start(cursor->grid, read, reference, BLOCK_LEAF, cursor->format->tree);
+}
+
+/* Waits for leaf `index` from here on: it may be under way already. */
+static void table_cursor_enter_leaf(struct table_cursor *cursor, uint32_t index)
+{
+    assert(cursor->leaf == NULL);
+    assert(cursor->reads_count == 0);
+    cursor->leaf_index = index;
+    cursor->stage = TABLE_CURSOR_LEAF;
+    if (cursor->next_leaf_started) {
+        cursor->index_current = 1 - cursor->index_current;
+        cursor->next_leaf_started = false;
+    } else {
+        table_cursor_read_leaf(cursor, table_cursor_index_read(cursor), index);
+    }
+}
+
+static const char *table_cursor_root(struct table_cursor *cursor)
+{
+    cursor->root = table_take_frame(table_cursor_index_read(cursor));
+    const uint8_t *block = cursor->root->data;
+    const char *fault = table_root_fault(block, cursor->format, &cursor->info);
+    if (fault != NULL) return fault;
+
+    const uint32_t leaf_count = table_root_decode(block).leaf_count;
+    const uint32_t found = table_root_find(block, cursor->format, cursor->key);
+    assert(cursor->descending || found < leaf_count); /* the key is not above key_max */
+    table_cursor_enter_leaf(cursor, min_u32(found, leaf_count - 1));
+    return NULL;
+}
+
+/* The block of the first leaf where the cursor starts. Descending, it may lie in the leaf before:
+ * the root does not know where a leaf begins. Then false, and that leaf's last block is it. */
+static bool table_cursor_position(struct table_cursor *cursor, uint32_t count)
+{
+    const uint8_t *block = cursor->leaf->data;
+    uint32_t index = table_leaf_find(block, cursor->format, cursor->key);
+    if (cursor->descending) {
+        if (index == count ||
+            key_less(cursor->key, table_leaf_entry_at(block, cursor->format, index).key_min)) {
+            if (index == 0) return false;
+            index -= 1;
+        }
+    }
+    assert(index < count);
+    cursor->block_index = index;
+    return true;
+}
+
+static const char *table_cursor_leaf(struct table_cursor *cursor)
+{
+    const uint8_t *root = cursor->root->data;
+    cursor->leaf = table_take_frame(table_cursor_index_read(cursor));
+    const struct table_range range =
+        table_root_range_at(root, cursor->format, &cursor->info, cursor->leaf_index);
+    const char *fault = table_leaf_fault(cursor->leaf->data, cursor->format, &range);
+    if (fault != NULL) return fault;
+
+    const uint32_t count = table_leaf_count(cursor->leaf->data);
+    const bool is_positioned = cursor->is_positioned;
+    cursor->is_positioned = true;
+    cursor->block_index = cursor->descending ? count - 1 : 0;
+    if (!is_positioned && !table_cursor_position(cursor, count)) {
+        assert(cursor->leaf_index > 0); /* the first leaf begins with key_min, checked just now */
+        table_cursor_unref(cursor, &cursor->leaf);
+        table_cursor_enter_leaf(cursor, cursor->leaf_index - 1);
+        return NULL;
+    }
+    cursor->stage = TABLE_CURSOR_VALUE;
+    return NULL;
+}
+
+static struct grid_read *table_cursor_value_read(struct table_cursor *cursor, uint32_t index)
+{
+    return &cursor->reads[index % COUNT_OF(cursor->reads)];
+}
+
+/* Asks for the block that is due and those after it, and behind a leaf's last one for the next
+ * leaf. At most read_ahead + 1 turns. */
+static void table_cursor_read_ahead(struct table_cursor *cursor)
+{
+    const uint32_t count = table_leaf_count(cursor->leaf->data);
+    const uint32_t left =
+        cursor->descending ? cursor->block_index + 1 : count - cursor->block_index;
+    while (cursor->reads_count < min_u32(left, 1 + cursor->read_ahead)) {
+        const uint32_t index = table_cursor_step(cursor, cursor->block_index, cursor->reads_count);
+        const struct table_leaf_entry entry =
+            table_leaf_entry_at(cursor->leaf->data, cursor->format, index);
+        const struct block_reference reference = {
+            .address = entry.address, .checksum = entry.checksum};
+        struct grid_read *read = table_cursor_value_read(cursor, index);
+        grid_read_start(cursor->grid, read, reference, BLOCK_VALUE, cursor->format->tree);
+        cursor->reads_count += 1;
+    }
+
+    const uint32_t leaf_count = table_root_decode(cursor->root->data).leaf_count;
+    if (cursor->read_ahead == 0 || cursor->reads_count < left || cursor->next_leaf_started) return;
+    if (!table_cursor_has_more(cursor, cursor->leaf_index, leaf_count)) return;
+    struct grid_read *read = &cursor->index_reads[1 - cursor->index_current];
+    table_cursor_read_leaf(cursor, read, table_cursor_step(cursor, cursor->leaf_index, 1));
+    cursor->next_leaf_started = true;
+}
+
+/* Records are checked whole even if the block was in the cache: what a compaction merges, and what
+ * a scan puts in order, must ascend. */
+static const char *table_cursor_value(struct table_cursor *cursor)
+{
+    cursor->value = table_take_frame(table_cursor_value_read(cursor, cursor->block_index));
+    const struct table_range range = table_leaf_range_at(
+        cursor->leaf->data, cursor->format, &cursor->info, cursor->leaf_index, cursor->block_index
+    );
+    const uint8_t *block = cursor->value->data;
+    const char *fault = table_value_fault(block, cursor->format, &range);
+    if (fault != NULL) return fault;
+
+    cursor->records = table_value_records(block);
+    cursor->count = table_value_count(block);
+    cursor->stage = TABLE_CURSOR_READY;
+    return NULL;
+}
+
+static const char *table_cursor_turn(struct table_cursor *cursor)
+{
+    const char *fault = NULL;
+    switch ((enum table_cursor_stage)cursor->stage) {
+    case TABLE_CURSOR_ROOT: fault = table_cursor_root(cursor); break;
+    case TABLE_CURSOR_LEAF: fault = table_cursor_leaf(cursor); break;
+    case TABLE_CURSOR_VALUE: fault = table_cursor_value(cursor); break;
+    case TABLE_CURSOR_IDLE:
+    case TABLE_CURSOR_READY:
+    case TABLE_CURSOR_END:
+    case TABLE_CURSOR_FAILED: assert(false);
+    }
+    return fault;
+}
+
+/* The read that the stage waits for. */
+static struct grid_read *table_cursor_awaited(struct table_cursor *cursor)
+{
+    if (cursor->stage != TABLE_CURSOR_VALUE) return table_cursor_index_read(cursor);
+    return table_cursor_value_read(cursor, cursor->block_index);
+}
+
+/* At most four turns: root, leaf, the leaf before it, value block. */
+enum progress table_cursor_advance(struct table_cursor *cursor)
+{
+    assert(cursor->stage != TABLE_CURSOR_IDLE);
+    assert(cursor->stage != TABLE_CURSOR_FAILED);
+    while (cursor->stage != TABLE_CURSOR_READY && cursor->stage != TABLE_CURSOR_END) {
+        if (cursor->stage == TABLE_CURSOR_VALUE) table_cursor_read_ahead(cursor);
+        struct grid_read *read = table_cursor_awaited(cursor);
+        if (read->stage != IO_DONE) return PROGRESS_WAIT;
+
+        const struct grid_read copy = *read; /* for the fault: a turn may start it anew */
+        const char *fault = NULL;
+        cursor->status = read->status;
+        if (cursor->status == TACTUS_OK) fault = table_cursor_turn(cursor);
+        if (fault != NULL) cursor->status = table_corrupt(cursor->grid, &copy, fault);
+        if (cursor->status != TACTUS_OK) {
+            cursor->stage = TABLE_CURSOR_FAILED;
+            return PROGRESS_FAILED;
+        }
+    }
+    return PROGRESS_DONE;
+}
+
+bool table_cursor_is_end(const struct table_cursor *cursor)
+{
+    return cursor->stage == TABLE_CURSOR_END;
+}
+
+static void table_cursor_finish(struct table_cursor *cursor, struct block_reference reference)
+{
+    const uint64_t addresses[] = {reference.address, reference.copy_address};
+    for (uint32_t index = 0; index < COUNT_OF(addresses); index += 1) {
+        if (addresses[index] == 0) continue; /* there is no copy */
+        assert(cursor->finished_count < TABLE_CURSOR_FINISHED);
+        cursor->finished[cursor->finished_count] = addresses[index];
+        cursor->finished_count += 1;
+    }
+}
+
+void table_cursor_next(struct table_cursor *cursor)
+{
+    assert(cursor->stage == TABLE_CURSOR_READY);
+    assert(cursor->reads_count > 0);
+    const uint32_t count = table_leaf_count(cursor->leaf->data);
+    const uint32_t leaf_count = table_root_decode(cursor->root->data).leaf_count;
+    const bool has_block = table_cursor_has_more(cursor, cursor->block_index, count);
+    const bool has_leaf = table_cursor_has_more(cursor, cursor->leaf_index, leaf_count);
+
+    cursor->finished[0] = cursor->value->address;
+    cursor->finished_count = 1;
+    table_cursor_unref(cursor, &cursor->value);
+    cursor->records = NULL;
+    cursor->count = 0;
+    cursor->reads_count -= 1;
+    if (has_block) {
+        cursor->block_index = table_cursor_step(cursor, cursor->block_index, 1);
+        cursor->stage = TABLE_CURSOR_VALUE;
+        return;
+    }
+    table_cursor_finish(cursor, table_cursor_leaf_reference(cursor, cursor->leaf_index));
+    table_cursor_unref(cursor, &cursor->leaf);
+    if (has_leaf) {
+        table_cursor_enter_leaf(cursor, table_cursor_step(cursor, cursor->leaf_index, 1));
+        return;
+    }
+    table_cursor_finish(cursor, table_info_root(&cursor->info));
+    table_cursor_unref(cursor, &cursor->root);
+    cursor->stage = TABLE_CURSOR_END;
+}
+
+void table_cursor_stop(struct table_cursor *cursor)
+{
+    if (cursor->stage == TABLE_CURSOR_IDLE) return;
+    for (uint32_t index = 0; index < COUNT_OF(cursor->index_reads); index += 1) {
+        grid_read_cancel(cursor->grid, &cursor->index_reads[index]);
+    }
+    for (uint32_t index = 0; index < COUNT_OF(cursor->reads); index += 1) {
+        grid_read_cancel(cursor->grid, &cursor->reads[index]);
+    }
+    table_cursor_unref(cursor, &cursor->value);
+    table_cursor_unref(cursor, &cursor->leaf);
+    table_cursor_unref(cursor, &cursor->root);
+    cursor->records = NULL;
+    cursor->count = 0;
+    cursor->stage = TABLE_CURSOR_IDLE;
+}

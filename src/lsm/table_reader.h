@@ -1,0 +1,140 @@
+/* Reads tables: a point search, and a cursor over value blocks in either direction. */
+#ifndef TACTUS_LSM_TABLE_READER_H
+#define TACTUS_LSM_TABLE_READER_H
+
+#include "base/progress.h"
+#include "base/status.h"
+#include "lsm/table_info.h"
+#include "lsm/table_layout.h"
+#include "storage/grid.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ---- One key in one table ------------------------------------------------------------------- */
+
+enum table_lookup_stage {
+    TABLE_LOOKUP_IDLE, /* zeroed, or ended */
+    TABLE_LOOKUP_ROOT, /* the root is being read, and so on */
+    TABLE_LOOKUP_LEAF,
+    TABLE_LOOKUP_VALUE,
+    TABLE_LOOKUP_END
+};
+
+/* Holds a frame by reference while it needs it: one at a time. */
+struct table_lookup {
+    const struct table_format *format; /* kept until the end, as is grid */
+    struct grid *grid;
+    struct table_info info;
+    struct key key;
+
+    uint8_t stage;
+    bool is_fresh; /* the block being read was not in the cache when it was asked for */
+    enum tactus_status status;
+    struct table_range range; /* what the parent says of the block being read */
+    uint32_t leaf_index;      /* of the leaf, in the root */
+    struct grid_read read;
+    struct block_frame *frame; /* of the record, until table_lookup_end() */
+    const void *record;        /* the answer, borrowed from the frame; NULL: the table has it not */
+};
+
+/* Starts the search for `key` in a table; the format's and the grid's owner outlives it. Without
+ * any I/O if the key is outside the table's range. */
+void table_lookup_start(
+    struct table_lookup *lookup,
+    const struct table_format *format,
+    struct grid *grid,
+    const struct table_info *info,
+    struct key key
+);
+
+/* DONE: lookup->record is the answer, which may be a tombstone. WAIT: grid_wait(), then again.
+ * FAILED: lookup->status, and the grid's fault, say why. */
+enum progress table_lookup_advance(struct table_lookup *lookup);
+
+/* Drops the frame and gives up a read in flight. At any stage, also of a zeroed one; needed after
+ * every start, also after FAILED. */
+void table_lookup_end(struct table_lookup *lookup);
+
+/* ---- Blocks in order ------------------------------------------------------------------------ */
+
+enum {
+    TABLE_READ_AHEAD_MAX = 8,
+    TABLE_CURSOR_FRAMES = 4, /* root, leaf, value block, next leaf: and one a block of read-ahead */
+    TABLE_CURSOR_FINISHED = 5, /* a value block, a leaf and its copy, a root and its copy */
+};
+
+enum table_cursor_stage {
+    TABLE_CURSOR_IDLE, /* zeroed, or stopped */
+    TABLE_CURSOR_ROOT, /* the root is being read, and so on */
+    TABLE_CURSOR_LEAF,
+    TABLE_CURSOR_VALUE,
+    TABLE_CURSOR_READY, /* records and count are a block's */
+    TABLE_CURSOR_END,   /* there is no further block in this direction */
+    TABLE_CURSOR_FAILED
+};
+
+struct table_cursor_options {
+    const struct table_format *format; /* kept until the cursor is stopped, as is grid */
+    struct grid *grid;
+    const struct table_info *info; /* copied */
+    struct key key;                /* where to start */
+    bool descending;
+    uint32_t read_ahead; /* value blocks asked for before they are needed; up to the maximum */
+};
+
+/* Steps over the value blocks of one table.
+ *
+ *   start --> advance ... READY --> next --> advance ... READY --> ... --> END --> stop
+ *
+ * Ascending, the first block is the first one with key_max >= key, so it may hold records below
+ * key; descending, the last one with key_min <= key. Who wants fewer records than the block's
+ * slices it with the kernels' bounds. */
+struct table_cursor {
+    const struct table_format *format;
+    struct grid *grid;
+    struct table_info info;
+    struct key key;
+    bool descending;
+    uint32_t read_ahead;
+
+    uint8_t stage;
+    enum tactus_status status;
+    struct block_frame *root; /* each referenced, or NULL */
+    struct block_frame *leaf;
+    struct block_frame *value;
+    uint32_t leaf_index;  /* of `leaf`, or of the one being read, in the root */
+    uint32_t block_index; /* of `value`, or of the one being read, in the leaf */
+    bool is_positioned;   /* the first block was found: from here on blocks follow each other */
+
+    struct grid_read index_reads[2]; /* the current one, of root or leaf; and of the next leaf */
+    uint32_t index_current;
+    bool next_leaf_started; /* the other one of index_reads is under way */
+    struct grid_read reads[TABLE_READ_AHEAD_MAX + 1]; /* of value blocks: index modulo number */
+    uint32_t reads_count; /* under way or done, from block_index on, in the direction */
+
+    const void *records; /* of the block that is READY; borrowed until next or stop */
+    uint32_t count;
+
+    /* Blocks that the last next() has left behind for good, in the order a compaction releases
+     * them: the value block; with a leaf's last one the leaf; with the last of all, the root. */
+    uint64_t finished[TABLE_CURSOR_FINISHED];
+    uint32_t finished_count;
+};
+
+/* Starts at options->key; without any I/O if no block can be in that direction. */
+void table_cursor_start(struct table_cursor *cursor, const struct table_cursor_options *options);
+
+/* DONE: table_cursor_is_end(), or records and count are there. WAIT: grid_wait(), then again.
+ * FAILED: cursor->status, and the grid's fault, say why. */
+enum progress table_cursor_advance(struct table_cursor *cursor);
+
+bool table_cursor_is_end(const struct table_cursor *cursor);
+
+/* Leaves the block that is READY and starts on the next one; fills cursor->finished. */
+void table_cursor_next(struct table_cursor *cursor);
+
+/* Drops all frames and gives up what is in flight. At any stage, also of a zeroed cursor. */
+void table_cursor_stop(struct table_cursor *cursor);
+
+#endif

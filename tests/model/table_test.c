@@ -1,0 +1,243 @@
+/* Tables of random records are built on a grid and read back in every way: all blocks in both
+ * directions, from any key, with any read-ahead; and single keys, those in the gaps as well.
+ *
+ * The oracle is the array of records that went in. Blocks are small, so that most tables have
+ * several leaves; the disk finishes its requests in an order of its own. At the end the blocks that
+ * a full pass has left behind are released: each of the table's blocks exactly once, and in the
+ * order in which the builder acquired them (R12). */
+#include "base/integer.h"
+#include "support/table_fixture.h"
+#include "support/test.h"
+
+#include <stdlib.h>
+
+struct model {
+    struct random random;
+    struct table_fixture fixture;
+    struct table_info info;
+    uint8_t *records;
+    uint32_t count;
+    uint64_t gap;
+};
+
+static struct record_shape shape_of(uint64_t kind)
+{
+    switch (kind) {
+    case 0: return record_shape_object(128, 64);
+    case 1: return record_shape_object(1984, 0); /* as large as fits 4-KiB blocks */
+    case 2: return record_shape_id64();
+    case 3: return record_shape_id128();
+    case 4: return record_shape_index64();
+    default: return record_shape_index128();
+    }
+}
+
+static const uint8_t *record_at(const struct model *model, uint32_t index)
+{
+    return model->records + (uint64_t)index * model->fixture.format.shape.record_size;
+}
+
+static struct key key_at(const struct model *model, uint32_t index)
+{
+    return record_key(&model->fixture.format.shape, record_at(model, index));
+}
+
+static void model_begin(struct model *model, uint64_t seed)
+{
+    *model = (struct model){0};
+    random_init(&model->random, seed);
+    const struct record_shape shape = shape_of(random_below(&model->random, 6));
+    const uint32_t block_size = random_chance(&model->random, 3, 4) ? 4096 : 16384;
+    const uint32_t per_block = (block_size - BLOCK_HEADER_SIZE) / shape.record_size;
+    const uint32_t blocks = (uint32_t)random_range(&model->random, 1, 300);
+    const struct table_fixture_options options = {
+        .shape = shape,
+        .block_size = block_size,
+        .value_count_max = blocks * per_block,
+        .seed = seed,
+    };
+    table_fixture_begin(&model->fixture, &options);
+    const uint32_t full = model->fixture.format.geometry.records_max;
+    model->count = (uint32_t)random_range(&model->random, 1, full);
+    if (random_chance(&model->random, 1, 4)) model->count = full;
+    if (random_chance(&model->random, 1, 8)) model->count = 1;
+    model->gap = random_range(&model->random, 0, 3);
+    model->records = malloc((uint64_t)model->count * shape.record_size);
+    for (uint32_t index = 0; index < model->count; index += 1) {
+        uint8_t *record = model->records + (uint64_t)index * shape.record_size;
+        table_fixture_record(&shape, record, index, model->gap);
+    }
+    model->info =
+        table_fixture_build(&model->fixture, model->records, model->count, &model->random);
+}
+
+static void model_end(struct model *model)
+{
+    table_fixture_end(&model->fixture);
+    free(model->records);
+}
+
+static void check_info(const struct model *model)
+{
+    const struct table_info *info = &model->info;
+    EXPECT(key_equal(info->key_min, key_at(model, 0)));
+    EXPECT(key_equal(info->key_max, key_at(model, model->count - 1)));
+    EXPECT(info->value_count == model->count);
+    EXPECT(info->tree == 7 && info->level == 0);
+    EXPECT(info->snapshot_min == 5 && info->snapshot_max == UINT64_MAX);
+    EXPECT(info->address > 0 && info->copy_address == 0);
+}
+
+static void search(struct model *model)
+{
+    const struct record_shape *shape = &model->fixture.format.shape;
+    uint8_t record[RECORD_SIZE_MAX];
+    const uint32_t index = (uint32_t)random_below(&model->random, model->count);
+    const uint64_t above = random_range(&model->random, 0, model->gap);
+    const struct key key = table_fixture_key(shape, index, model->gap, above);
+    bool found;
+    EXPECT(
+        table_fixture_lookup(&model->fixture, &model->info, key, record, &found) == PROGRESS_DONE
+    );
+    EXPECT(found == (above == 0));
+    if (found) EXPECT(bytes_equal(record, record_at(model, index), shape->record_size));
+}
+
+static void search_outside(struct model *model)
+{
+    uint8_t record[RECORD_SIZE_MAX];
+    bool found;
+    struct key key = key_predecessor(model->info.key_min);
+    const uint64_t reads = model->fixture.storage.grid.statistics.reads_cached;
+    EXPECT(
+        table_fixture_lookup(&model->fixture, &model->info, key, record, &found) == PROGRESS_DONE
+    );
+    EXPECT(!found);
+    key = key_successor(model->info.key_max);
+    EXPECT(
+        table_fixture_lookup(&model->fixture, &model->info, key, record, &found) == PROGRESS_DONE
+    );
+    EXPECT(!found);
+    EXPECT(
+        model->fixture.storage.grid.statistics.reads_cached == reads
+    ); /* no block was asked for */
+}
+
+/* From a random key on, all blocks in one direction, or some of them. */
+static void walk(struct model *model, bool descending)
+{
+    const uint32_t per_block = model->fixture.format.geometry.records_per_block;
+    const uint32_t blocks = (uint32_t)div_ceil_u64(model->count, per_block);
+    const uint32_t index = (uint32_t)random_below(&model->random, model->count);
+    const uint64_t above = random_range(&model->random, 0, model->gap);
+    const struct record_shape *shape = &model->fixture.format.shape;
+    const struct table_cursor_options options = {
+        .format = &model->fixture.format,
+        .grid = &model->fixture.storage.grid,
+        .info = &model->info,
+        .key = table_fixture_key(shape, index, model->gap, above),
+        .descending = descending,
+        .read_ahead = (uint32_t)random_range(&model->random, 0, TABLE_READ_AHEAD_MAX),
+    };
+    const uint32_t least = above == 0 ? index : index + 1; /* first record not below the key */
+    uint32_t next = (descending ? index : least) / per_block;
+    if (!descending && least == model->count) next = blocks;
+    struct table_cursor cursor;
+    table_cursor_start(&cursor, &options);
+    for (;;) {
+        EXPECT(table_fixture_advance(&model->fixture, &cursor) == PROGRESS_DONE);
+        if (table_cursor_is_end(&cursor)) {
+            EXPECT(descending ? next == UINT32_MAX : next == blocks);
+            break;
+        }
+        EXPECT(next < blocks);
+        const uint32_t count = min_u32(per_block, model->count - next * per_block);
+        EXPECT(cursor.count == count);
+        EXPECT(bytes_equal(
+            cursor.records, record_at(model, next * per_block), (uint64_t)count * shape->record_size
+        ));
+        if (random_chance(&model->random, 1, 100)) break; /* with reads in flight, perhaps */
+        next = descending ? next - 1 : next + 1;
+        table_cursor_next(&cursor);
+    }
+    table_cursor_stop(&cursor);
+}
+
+static void walk_outside(struct model *model)
+{
+    struct table_cursor cursor;
+    struct table_cursor_options options = {
+        .format = &model->fixture.format,
+        .grid = &model->fixture.storage.grid,
+        .info = &model->info,
+        .key = key_successor(model->info.key_max),
+    };
+    table_cursor_start(&cursor, &options);
+    EXPECT(table_cursor_is_end(&cursor));
+    table_cursor_stop(&cursor);
+    options.descending = true;
+    options.key = key_predecessor(model->info.key_min);
+    table_cursor_start(&cursor, &options);
+    EXPECT(table_cursor_is_end(&cursor));
+    table_cursor_stop(&cursor);
+    options.key = key_max_of((enum key_bits)model->fixture.format.shape.key_bits);
+    table_cursor_start(&cursor, &options);
+    EXPECT(table_fixture_advance(&model->fixture, &cursor) == PROGRESS_DONE);
+    EXPECT(cursor.count > 0);
+    table_cursor_stop(&cursor);
+}
+
+/* A full pass, as a compaction's. All came from one reservation on an empty grid, so the order of
+ * acquisition is the order of addresses. */
+static void release(struct model *model)
+{
+    const struct table_geometry *geometry = &model->fixture.format.geometry;
+    const uint64_t blocks = div_ceil_u64(model->count, geometry->records_per_block);
+    const struct table_cursor_options options = {
+        .format = &model->fixture.format,
+        .grid = &model->fixture.storage.grid,
+        .info = &model->info,
+        .key = key_min_of_all(),
+        .read_ahead = 4,
+    };
+    struct table_cursor cursor;
+    uint64_t released = 0;
+    table_cursor_start(&cursor, &options);
+    EXPECT(table_fixture_advance(&model->fixture, &cursor) == PROGRESS_DONE);
+    while (!table_cursor_is_end(&cursor)) {
+        table_cursor_next(&cursor);
+        for (uint32_t index = 0; index < cursor.finished_count; index += 1) {
+            released += 1;
+            EXPECT(cursor.finished[index] == released);
+            EXPECT(grid_release(&model->fixture.storage.grid, released) == TACTUS_OK);
+        }
+        EXPECT(table_fixture_advance(&model->fixture, &cursor) == PROGRESS_DONE);
+    }
+    table_cursor_stop(&cursor);
+    EXPECT(released == blocks + div_ceil_u64(blocks, geometry->leaf_fanout) + 1);
+    EXPECT(released == model->info.address);
+    EXPECT(released == free_set_count_acquired(&model->fixture.storage.grid.free_set));
+}
+
+TEST(table, reads_back_what_was_built)
+{
+    const struct test_seeds seeds = test_seeds(40);
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
+        struct model model;
+        test_seed_begin(seed);
+        model_begin(&model, seed);
+        check_info(&model);
+        for (uint32_t round = 0; round < 60; round += 1)
+            search(&model);
+        for (uint32_t round = 0; round < 12; round += 1)
+            walk(&model, round % 2 == 1);
+        search_outside(&model);
+        walk_outside(&model);
+        release(&model);
+        block_cache_check(&model.fixture.storage.grid.cache);
+        EXPECT(model.fixture.storage.grid.cache.pinned_count == 0); /* every frame was given back */
+        model_end(&model);
+    }
+}
+
+TEST_MAIN()

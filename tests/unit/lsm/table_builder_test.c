@@ -1,0 +1,157 @@
+#include "lsm/table_builder.h"
+
+#include "base/integer.h"
+#include "support/table_fixture.h"
+#include "support/test.h"
+
+static struct table_fixture fixture;
+static struct free_set_reservation reservation;
+static struct table_builder builder;
+
+/* 4-KiB blocks of 31 objects each; 99 value blocks to a leaf. */
+static void begin(uint32_t value_count_max)
+{
+    const struct table_fixture_options options = {
+        .shape = record_shape_object(128, 0),
+        .block_size = 4096,
+        .value_count_max = value_count_max,
+        .seed = 1,
+    };
+    table_fixture_begin(&fixture, &options);
+    struct grid *grid = &fixture.storage.grid;
+    EXPECT(free_set_reserve(&grid->free_set, fixture.format.geometry.blocks_max, &reservation));
+    table_builder_init(&builder, &fixture.format, grid);
+    table_builder_set_reservation(&builder, &reservation);
+}
+
+static void end(void)
+{
+    free_set_forfeit(&fixture.storage.grid.free_set, &reservation);
+    EXPECT(grid_writes_finish(&fixture.storage.grid) == TACTUS_OK);
+    EXPECT(fixture.storage.grid.cache.pinned_count == 0);
+    table_fixture_end(&fixture);
+}
+
+static void put(uint64_t first, uint32_t count)
+{
+    for (uint64_t index = first; index < first + count; index += 1) {
+        uint32_t room;
+        void *space = table_builder_space(&builder, &room);
+        table_fixture_record(&fixture.format.shape, space, index, 0);
+        table_builder_advance(&builder, 1);
+    }
+}
+
+static uint64_t acquired(void)
+{
+    return free_set_count_acquired(&fixture.storage.grid.free_set);
+}
+
+TEST(table_builder, a_table_of_one_record_has_three_blocks)
+{
+    struct table_info info;
+    begin(100);
+    table_builder_begin(&builder, 9);
+    EXPECT(table_builder_is_open(&builder) && table_builder_is_empty(&builder));
+    put(0, 1);
+    EXPECT(!table_builder_is_empty(&builder) && acquired() == 0);
+    table_builder_finish(&builder, &info);
+    EXPECT(!table_builder_is_open(&builder));
+    EXPECT(acquired() == 3 && info.address == 3 && info.value_count == 1);
+    EXPECT(key_equal(info.key_min, info.key_max));
+    EXPECT(info.snapshot_min == 9 && info.snapshot_max == UINT64_MAX);
+    end();
+}
+
+TEST(table_builder, a_full_block_is_written_at_once)
+{
+    begin(31 * 200);
+    table_builder_begin(&builder, 1);
+    put(0, 30);
+    EXPECT(acquired() == 0);
+    put(30, 1);
+    EXPECT(acquired() == 1); /* its value block */
+    put(31, 31 * 98 - 1);
+    EXPECT(acquired() == 98);
+    put(31 * 99 - 1, 1);
+    EXPECT(acquired() == 100); /* the 99th, and the leaf that it filled */
+
+    struct table_info info;
+    table_builder_finish(&builder, &info); /* nothing but the root is left */
+    EXPECT(acquired() == 101 && info.address == 101);
+    end();
+}
+
+TEST(table_builder, a_table_is_full_when_its_blocks_are_and_not_before)
+{
+    begin(100); /* four blocks, which hold 124 records */
+    table_builder_begin(&builder, 1);
+    put(0, 123);
+    EXPECT(!table_builder_is_full(&builder));
+    put(123, 1);
+    EXPECT(table_builder_is_full(&builder));
+    struct table_info info;
+    table_builder_finish(&builder, &info);
+    EXPECT(info.value_count == 124);
+    EXPECT(acquired() == fixture.format.geometry.blocks_max);
+    end();
+}
+
+TEST(table_builder, space_without_a_record_costs_nothing)
+{
+    uint32_t room;
+    struct table_info info;
+    begin(100);
+    table_builder_begin(&builder, 1);
+    (void)table_builder_space(&builder, &room);
+    EXPECT(room == 31);
+    table_builder_advance(&builder, 0);
+    EXPECT(table_builder_is_empty(&builder));
+    table_builder_abandon(&builder);
+    EXPECT(!table_builder_is_open(&builder) && acquired() == 0);
+
+    table_builder_begin(&builder, 1);
+    put(0, 31);
+    (void)table_builder_space(&builder, &room); /* of a block that stays empty */
+    table_builder_finish(&builder, &info);
+    EXPECT(info.value_count == 31 && acquired() == 3);
+    end();
+}
+
+TEST(table_builder, one_builder_makes_table_after_table)
+{
+    struct table_info first, second;
+    begin(31 * 8);
+    table_builder_begin(&builder, 1);
+    put(0, 40);
+    table_builder_finish(&builder, &first);
+    table_builder_begin(&builder, 1);
+    put(40, 40);
+    table_builder_finish(&builder, &second);
+    EXPECT(first.address == 4 && second.address == 8);
+    EXPECT(key_less(first.key_max, second.key_min));
+
+    uint8_t record[128];
+    bool found;
+    EXPECT(
+        table_fixture_lookup(&fixture, &second, second.key_min, record, &found) == PROGRESS_DONE
+    );
+    EXPECT(found);
+    end();
+}
+
+TEST(table_builder, the_blocks_snapshot_is_the_tables)
+{
+    struct table_info info;
+    begin(100);
+    table_builder_begin(&builder, 1234);
+    put(0, 50);
+    table_builder_finish(&builder, &info);
+    struct block_frame *frame = grid_cached(&fixture.storage.grid, table_info_root(&info));
+    EXPECT(frame != NULL);
+    EXPECT(block_header_read(frame->data)->snapshot == 1234);
+    grid_unref(&fixture.storage.grid, frame);
+    end();
+}
+
+TEST_MAIN()
