@@ -1,0 +1,508 @@
+#include "lsm/compaction.h"
+
+#include "base/assert.h"
+#include "base/integer.h"
+#include "lsm/compaction_pick.h"
+#include "lsm/tree.h"
+
+#include "base/poison.h"
+
+/* ---- The pool ------------------------------------------------------------------------------- */
+
+void compaction_pool_init(struct compaction_pool *pool, struct grid *grid, struct fault *fault)
+{
+    *pool = (struct compaction_pool){.grid = grid, .fault = fault};
+    pool->a.stage = TABLE_CURSOR_IDLE;
+    pool->b[0].stage = TABLE_CURSOR_IDLE;
+    pool->b[1].stage = TABLE_CURSOR_IDLE;
+}
+
+void compaction_pool_abandon(struct compaction_pool *pool)
+{
+    if (pool->user == NULL) return;
+    if (pool->a.stage != TABLE_CURSOR_IDLE) table_cursor_stop(&pool->a);
+    if (pool->b[0].stage != TABLE_CURSOR_IDLE) table_cursor_stop(&pool->b[0]);
+    if (pool->b[1].stage != TABLE_CURSOR_IDLE) table_cursor_stop(&pool->b[1]);
+    if (table_builder_is_open(&pool->builder)) table_builder_abandon(&pool->builder);
+    pool->user->stage = COMPACTION_FAILED;
+    pool->user = NULL;
+}
+
+static void cursor_begin(
+    struct table_cursor *cursor, const struct compaction *compaction, const struct table_info *table
+)
+{
+    assert(cursor->stage == TABLE_CURSOR_IDLE);
+    struct tree *tree = compaction->tree;
+    const struct table_cursor_options options = {
+        .format = &tree->format,
+        .grid = tree->options.shared->grid,
+        .info = table,
+        .key = table->key_min,
+        .descending = false,
+        .read_ahead = COMPACTION_READ_AHEAD,
+    };
+    table_cursor_start(cursor, &options);
+}
+
+/* ---- Selecting ------------------------------------------------------------------------------ */
+
+static const struct manifest_level *level_of(const struct compaction *compaction, uint8_t level)
+{
+    return &compaction->tree->manifest.levels[level];
+}
+
+/* The tables of level B that overlap the range, and the union of both. */
+static void select_overlap(struct compaction *compaction)
+{
+    const struct manifest_level *b = level_of(compaction, compaction->level_b);
+    const struct table_info *table = manifest_level_at_or_above(b, compaction->key_min);
+    const struct key key_max = compaction->key_max;
+    compaction->b_first = NULL;
+    compaction->b_count = 0;
+    for (; table != NULL && !key_less(key_max, table->key_min);) {
+        if (compaction->b_count == 0) compaction->b_first = table;
+        compaction->b_count += 1;
+        compaction->key_min = key_lower_of(compaction->key_min, table->key_min);
+        compaction->key_max = key_higher_of(compaction->key_max, table->key_max);
+        table = manifest_level_next(b, table);
+    }
+    assert((compaction->b_count == 0) == (compaction->b_first == NULL));
+}
+
+static bool select_immutable(struct compaction *compaction)
+{
+    const struct memory_table *immutable = compaction->tree->immutable;
+    if (immutable->count == 0) return false;
+    assert(memory_table_is_sorted(immutable));
+    compaction->from_memory = true;
+    compaction->key_min = memory_table_key_min(immutable);
+    compaction->key_max = memory_table_key_max(immutable);
+    return true;
+}
+
+static bool select_table(struct compaction *compaction)
+{
+    const struct manifest *manifest = &compaction->tree->manifest;
+    const uint8_t level_a = (uint8_t)(compaction->level_b - 1);
+    const struct manifest_level *a = level_of(compaction, level_a);
+    const uint64_t limit = manifest_level_limit(manifest, level_a);
+    assert(a->count <= limit + 1);
+    if (a->count < limit) return false;
+
+    const struct compaction_choice choice =
+        compaction_pick(a, level_of(compaction, compaction->level_b), manifest->growth_factor);
+    assert(choice.table != NULL); /* exists: compaction_pick.h */
+    compaction->a = choice.table;
+    compaction->key_min = choice.table->key_min;
+    compaction->key_max = choice.table->key_max;
+    return true;
+}
+
+bool compaction_select(struct compaction *compaction)
+{
+    assert(compaction->stage == COMPACTION_IDLE);
+    assert(compaction->level_b < LEVELS);
+    compaction->from_memory = false;
+    compaction->a = NULL;
+    compaction->output_count = 0;
+    compaction->now = (struct compaction_counters){0};
+    const bool found =
+        compaction->level_b == 0 ? select_immutable(compaction) : select_table(compaction);
+    if (!found) return false;
+
+    select_overlap(compaction);
+    assert(compaction->b_count <= compaction->tree->manifest.growth_factor);
+    compaction->move_table = !compaction->from_memory && compaction->b_count == 0;
+    compaction->drop_tombstones = manifest_is_bottom(
+        &compaction->tree->manifest, compaction->level_b, compaction->key_min, compaction->key_max
+    );
+    compaction->stage = COMPACTION_SELECTED;
+    return true;
+}
+
+bool compaction_is_selected(const struct compaction *compaction)
+{
+    return compaction->stage != COMPACTION_IDLE;
+}
+
+uint64_t compaction_record_count(const struct compaction *compaction)
+{
+    assert(compaction->stage != COMPACTION_IDLE);
+    if (compaction->move_table) return 0;
+    const struct manifest_level *b = level_of(compaction, compaction->level_b);
+    uint64_t count =
+        compaction->from_memory ? compaction->tree->immutable->count : compaction->a->value_count;
+    const struct table_info *table = compaction->b_first;
+    for (uint32_t index = 0; index < compaction->b_count; index += 1) {
+        count += table->value_count;
+        table = manifest_level_next(b, table);
+    }
+    return count;
+}
+
+uint64_t compaction_block_count_max(const struct compaction *compaction)
+{
+    const uint64_t records = compaction_record_count(compaction);
+    if (records == 0) return 0; /* a move */
+    const struct table_geometry *geometry = &compaction->tree->format.geometry;
+    const uint64_t value_blocks = div_ceil_u64(records, geometry->records_per_block);
+    const uint64_t full = value_blocks / geometry->value_blocks_max;
+    const uint64_t rest = value_blocks % geometry->value_blocks_max;
+    const uint64_t full_leaves = div_ceil_u64(geometry->value_blocks_max, geometry->leaf_fanout);
+    const uint64_t rest_leaves = div_ceil_u64(rest, geometry->leaf_fanout);
+    const uint64_t roots = full + (rest > 0 ? 1 : 0);
+    return value_blocks + full * full_leaves + rest_leaves + roots;
+}
+
+uint64_t compaction_entry_count_max(const struct compaction *compaction)
+{
+    assert(compaction->stage != COMPACTION_IDLE);
+    if (compaction->move_table) return 1;
+    const uint64_t inputs = (uint64_t)compaction->b_count + (compaction->from_memory ? 0 : 1);
+    const uint64_t outputs = (uint64_t)compaction->b_count + 1;
+    return inputs * 2 + outputs; /* an update and a remove each, an insert each */
+}
+
+/* ---- Merging -------------------------------------------------------------------------------- */
+
+/* What a side has at hand. `count` of 0: it has come to its end for good. */
+struct side {
+    const void *records;
+    uint32_t count;
+};
+
+static bool compaction_corrupt(
+    struct compaction *compaction, const struct table_info *table, const char *what
+)
+{
+    const struct fault fault = {
+        .status = TACTUS_CORRUPT,
+        .zone = FAULT_ZONE_GRID,
+        .what = what,
+        .address = table == NULL ? 0 : table->address,
+        .block_type = BLOCK_ROOT,
+        .level = table == NULL ? compaction->level_b : table->level,
+        .tree = compaction->tree->options.id};
+    (void)fault_set(compaction->tree->options.shared->compaction->fault, fault);
+    return false;
+}
+
+/* What a cursor has at hand behind `position`; nothing, if its table has ended. The table's records
+ * are counted against what the manifest says before any is used: the reservation relies on it. */
+static enum progress cursor_prepare(
+    struct compaction *compaction,
+    struct table_cursor *cursor,
+    uint32_t position,
+    uint64_t consumed,
+    struct side *side
+)
+{
+    const enum progress progress = table_cursor_advance(cursor);
+    if (progress != PROGRESS_DONE) return progress;
+    if (table_cursor_is_end(cursor)) {
+        if (consumed == cursor->info.value_count) return PROGRESS_DONE;
+        (void)compaction_corrupt(compaction, &cursor->info, "a table has too few records");
+        return PROGRESS_FAILED;
+    }
+    assert(position < cursor->count);
+    side->count = cursor->count - position;
+    side->records = (const uint8_t *)cursor->records +
+                    (uint64_t)position * compaction->tree->format.shape.record_size;
+    if (consumed + side->count <= cursor->info.value_count) return PROGRESS_DONE;
+    (void)compaction_corrupt(compaction, &cursor->info, "a table has too many records");
+    return PROGRESS_FAILED;
+}
+
+/* So many records of the block at hand were consumed; with the last one, goes on to the next block
+ * and lets go of those behind. False, with the fault set: the table names a block that is not
+ * its. */
+static bool cursor_consume(
+    struct table_cursor *cursor, uint32_t *position, uint64_t *consumed, uint32_t count
+)
+{
+    *position += count;
+    *consumed += count;
+    assert(*position <= cursor->count);
+    if (*position < cursor->count) return true;
+
+    *position = 0;
+    table_cursor_next(cursor);
+    for (uint32_t index = 0; index < cursor->finished_count; index += 1) {
+        if (grid_release(cursor->grid, cursor->finished[index]) != TACTUS_OK) return false;
+    }
+    return true;
+}
+
+static enum progress side_a_prepare(struct compaction *compaction, struct side *side)
+{
+    struct compaction_pool *pool = compaction->tree->options.shared->compaction;
+    if (!compaction->from_memory) {
+        return cursor_prepare(compaction, &pool->a, pool->a_position, pool->a_consumed, side);
+    }
+    const struct memory_table *immutable = compaction->tree->immutable;
+    side->count = immutable->count - compaction->memory_position;
+    if (side->count > 0) side->records = memory_table_at(immutable, compaction->memory_position);
+    return PROGRESS_DONE;
+}
+
+/* The current table of B has ended: its neighbour, whose index is on its way, takes its place. */
+static void side_b_next_table(struct compaction *compaction, struct compaction_pool *pool)
+{
+    const struct manifest_level *b = level_of(compaction, compaction->level_b);
+    assert(pool->b_left > 0);
+    assert(pool->b_position == 0);
+    table_cursor_stop(&pool->b[pool->b_current]);
+    pool->b_left -= 1;
+    pool->b_consumed = 0;
+    pool->b_table = pool->b_left == 0 ? NULL : manifest_level_next(b, pool->b_table);
+    pool->b_current ^= 1;
+    if (pool->b_left <= 1) return;
+    cursor_begin(&pool->b[pool->b_current ^ 1], compaction, manifest_level_next(b, pool->b_table));
+}
+
+static enum progress side_b_prepare(struct compaction *compaction, struct side *side)
+{
+    struct compaction_pool *pool = compaction->tree->options.shared->compaction;
+    while (pool->b_left > 0) { /* at most growth_factor turns */
+        struct table_cursor *current = &pool->b[pool->b_current];
+        struct table_cursor *next = &pool->b[pool->b_current ^ 1];
+        if (pool->b_left > 1 && table_cursor_advance(next) == PROGRESS_FAILED) {
+            return PROGRESS_FAILED;
+        }
+        const enum progress progress =
+            cursor_prepare(compaction, current, pool->b_position, pool->b_consumed, side);
+        if (progress != PROGRESS_DONE || side->count > 0) return progress;
+        side_b_next_table(compaction, pool);
+    }
+    return PROGRESS_DONE;
+}
+
+static void output_finish(struct compaction *compaction, struct compaction_pool *pool)
+{
+    assert(compaction->output_count < 1 + compaction->b_count);
+    struct table_info *output = &compaction->outputs[compaction->output_count];
+    table_builder_finish(&pool->builder, output);
+    output->level = compaction->level_b;
+    assert(output->tree == compaction->tree->options.id);
+    assert(!key_less(output->key_min, compaction->key_min));
+    assert(!key_less(compaction->key_max, output->key_max));
+    compaction->output_count += 1;
+}
+
+static bool merge_consume(struct compaction *compaction, const struct merge *merge)
+{
+    struct compaction_pool *pool = compaction->tree->options.shared->compaction;
+    struct compaction_counters *now = &compaction->now;
+    now->records_in += (uint64_t)merge->consumed_a + merge->consumed_b;
+    now->records_out += merge->produced;
+    now->records_dropped += merge->dropped;
+    now->records_replaced += merge->shadowed;
+    now->records_cancelled += (uint64_t)merge->cancelled * 2;
+    if (merge->conflicts > 0) {
+        return compaction_corrupt(compaction, NULL, "an index holds a key twice");
+    }
+    if (compaction->from_memory) {
+        compaction->memory_position += merge->consumed_a;
+    } else if (merge->consumed_a > 0) {
+        if (!cursor_consume(&pool->a, &pool->a_position, &pool->a_consumed, merge->consumed_a)) {
+            return false;
+        }
+    }
+    if (merge->consumed_b == 0) return true;
+    struct table_cursor *b = &pool->b[pool->b_current];
+    return cursor_consume(b, &pool->b_position, &pool->b_consumed, merge->consumed_b);
+}
+
+/* One merge step into the value block being built. */
+static bool compaction_merge(struct compaction *compaction, struct side a, struct side b)
+{
+    const struct tree *tree = compaction->tree;
+    struct compaction_pool *pool = tree->options.shared->compaction;
+    if (!table_builder_is_open(&pool->builder)) {
+        table_builder_begin(&pool->builder, compaction->snapshot_min);
+    }
+    struct merge merge = {
+        .a = a.records,
+        .b = b.records,
+        .a_count = a.count,
+        .b_count = b.count,
+        .drop_tombstones = compaction->drop_tombstones,
+        .cancel = tree->options.usage == TREE_INDEX,
+    };
+    merge.target = table_builder_space(&pool->builder, &merge.target_count);
+    tree->format.kernels->merge(&tree->format.shape, &merge);
+    merge_check(&merge);
+    assert(merge.consumed_a + merge.consumed_b > 0);
+    table_builder_advance(&pool->builder, merge.produced);
+    if (table_builder_is_full(&pool->builder)) output_finish(compaction, pool);
+    return merge_consume(compaction, &merge);
+}
+
+static void compaction_done(struct compaction *compaction, struct compaction_pool *pool)
+{
+    if (table_builder_is_open(&pool->builder)) {
+        if (table_builder_is_empty(&pool->builder)) {
+            table_builder_abandon(&pool->builder);
+        } else {
+            output_finish(compaction, pool);
+        }
+    }
+    if (pool->a.stage != TABLE_CURSOR_IDLE) table_cursor_stop(&pool->a);
+
+    struct compaction_counters *now = &compaction->now;
+    now->merges = 1;
+    now->tables_in = compaction->b_count + (compaction->from_memory ? 0U : 1U);
+    now->tables_out = compaction->output_count;
+    assert(
+        now->records_in ==
+        now->records_out + now->records_dropped + now->records_replaced + now->records_cancelled
+    );
+    assert(now->records_in == compaction_record_count(compaction));
+    pool->user = NULL;
+    compaction->reservation = NULL;
+    compaction->stage = COMPACTION_FINISHED;
+}
+
+/* Tables that were made later than now: only a hostile log has them. */
+static const struct table_info *input_of_the_future(const struct compaction *compaction)
+{
+    const struct manifest_level *b = level_of(compaction, compaction->level_b);
+    const struct table_info *table = compaction->a;
+    if (table != NULL && table->snapshot_min >= compaction->snapshot_min) return table;
+    table = compaction->b_first;
+    for (uint32_t index = 0; index < compaction->b_count; index += 1) {
+        if (table->snapshot_min >= compaction->snapshot_min) return table;
+        table = manifest_level_next(b, table);
+    }
+    return NULL;
+}
+
+void compaction_begin(
+    struct compaction *compaction, struct free_set_reservation *reservation, uint64_t snapshot_min
+)
+{
+    assert(compaction->stage == COMPACTION_SELECTED);
+    assert(snapshot_min > 0);
+    compaction->snapshot_min = snapshot_min;
+    if (compaction->move_table) {
+        compaction->now.tables_moved = 1;
+        compaction->stage = COMPACTION_FINISHED;
+        return;
+    }
+    const struct table_info *future = input_of_the_future(compaction);
+    if (future != NULL) {
+        (void)compaction_corrupt(compaction, future, "a table is newer than the beat");
+        compaction->stage = COMPACTION_FAILED;
+        return;
+    }
+    struct compaction_pool *pool = compaction->tree->options.shared->compaction;
+    assert(pool->user == NULL);
+    assert(free_set_reservation_left(reservation) >= compaction_block_count_max(compaction));
+    pool->user = compaction;
+    pool->a_position = 0;
+    pool->b_position = 0;
+    pool->a_consumed = 0;
+    pool->b_consumed = 0;
+    pool->b_current = 0;
+    pool->b_left = compaction->b_count;
+    pool->b_table = compaction->b_first;
+    table_builder_init(&pool->builder, &compaction->tree->format, pool->grid);
+    table_builder_set_reservation(&pool->builder, reservation);
+
+    compaction->reservation = reservation;
+    compaction->memory_position = 0;
+    if (compaction->a != NULL) cursor_begin(&pool->a, compaction, compaction->a);
+    if (compaction->b_count > 0) cursor_begin(&pool->b[0], compaction, compaction->b_first);
+    if (compaction->b_count > 1) {
+        const struct manifest_level *b = level_of(compaction, compaction->level_b);
+        cursor_begin(&pool->b[1], compaction, manifest_level_next(b, compaction->b_first));
+    }
+    compaction->stage = COMPACTION_RUNNING;
+}
+
+/* All control flow of a compaction. Each turn consumes records, so the loop takes at most as many
+ * turns as there are records, but for the last. */
+enum progress compaction_advance(struct compaction *compaction)
+{
+    struct compaction_pool *pool = compaction->tree->options.shared->compaction;
+    while (compaction->stage == COMPACTION_RUNNING) {
+        assert(pool->user == compaction);
+        struct side a = {0};
+        struct side b = {0};
+        const enum progress progress_a = side_a_prepare(compaction, &a);
+        const enum progress progress_b =
+            progress_a == PROGRESS_FAILED ? PROGRESS_FAILED : side_b_prepare(compaction, &b);
+        if (progress_a == PROGRESS_FAILED || progress_b == PROGRESS_FAILED) {
+            compaction_pool_abandon(pool);
+        } else if (progress_a == PROGRESS_WAIT || progress_b == PROGRESS_WAIT) {
+            return PROGRESS_WAIT;
+        } else if (a.count == 0 && b.count == 0) {
+            compaction_done(compaction, pool);
+        } else if (!compaction_merge(compaction, a, b)) {
+            compaction_pool_abandon(pool);
+        }
+    }
+    assert(compaction->stage == COMPACTION_FINISHED || compaction->stage == COMPACTION_FAILED);
+    return compaction->stage == COMPACTION_FINISHED ? PROGRESS_DONE : PROGRESS_FAILED;
+}
+
+/* ---- Applying ------------------------------------------------------------------------------- */
+
+static void counters_add(struct compaction_counters *total, const struct compaction_counters *now)
+{
+    total->merges += now->merges;
+    total->tables_in += now->tables_in;
+    total->tables_out += now->tables_out;
+    total->tables_moved += now->tables_moved;
+    total->records_in += now->records_in;
+    total->records_out += now->records_out;
+    total->records_dropped += now->records_dropped;
+    total->records_replaced += now->records_replaced;
+    total->records_cancelled += now->records_cancelled;
+}
+
+static void apply_merge(struct compaction *compaction)
+{
+    struct manifest *manifest = &compaction->tree->manifest;
+    const struct manifest_level *b = level_of(compaction, compaction->level_b);
+    const uint64_t snapshot_max = compaction->snapshot_min - 1;
+    struct table_info inputs[GROWTH_FACTOR_MAX];
+    uint32_t input_count = 0;
+
+    if (compaction->a != NULL) manifest_close(manifest, compaction->a, snapshot_max);
+    const struct table_info *table = compaction->b_first;
+    for (uint32_t index = 0; index < compaction->b_count; index += 1) {
+        const struct table_info *next = manifest_level_next(b, table);
+        manifest_close(manifest, table, snapshot_max);
+        inputs[input_count] = manifest_take(manifest, table);
+        input_count += 1;
+        table = next;
+    }
+    for (uint32_t index = 0; index < compaction->output_count; index += 1) {
+        manifest_insert(manifest, &compaction->outputs[index]);
+    }
+    for (; input_count > 0; input_count -= 1) {
+        inputs[input_count - 1].snapshot_max = snapshot_max;
+        manifest_remove(manifest, &inputs[input_count - 1]);
+    }
+    if (compaction->a == NULL) return;
+    struct table_info input = manifest_take(manifest, compaction->a);
+    input.snapshot_max = snapshot_max;
+    manifest_remove(manifest, &input);
+}
+
+void compaction_apply(struct compaction *compaction)
+{
+    assert(compaction->stage == COMPACTION_FINISHED);
+    if (compaction->move_table) {
+        manifest_move(&compaction->tree->manifest, compaction->a);
+    } else {
+        apply_merge(compaction);
+    }
+    if (compaction->from_memory) tree_immutable_reset(compaction->tree);
+    counters_add(&compaction->total, &compaction->now);
+    compaction->a = NULL;
+    compaction->b_first = NULL;
+    compaction->stage = COMPACTION_IDLE;
+}

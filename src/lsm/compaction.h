@@ -1,0 +1,157 @@
+/* One compaction: merges a table of level B - 1, or the immutable table for B = 0, with the tables
+ * of level B that it overlaps, into new tables of level B.
+ *
+ *   half-bar opens   compaction_select   chooses; nothing else happens
+ *   half-bar ends    compaction_begin    takes the shared resources and the reservation
+ *                    compaction_advance  reads, merges, writes; PROGRESS_WAIT means grid_wait()
+ *                    compaction_apply    changes levels and log; idle again
+ *
+ * A tree has one for each target level. First half-bar: targets 1, 3, 5; second: 0, 2, 4, 6. So no
+ * level is source and target at once, what select chose stays as it is until apply, and level 0 is
+ * relieved before the immutable table comes. A half-bar's compactions are advanced one after the
+ * other, each to its end, levels then trees ascending, for they share one pool of resources; and
+ * applied in the same order, after all of them or each after its own.
+ *
+ * Inputs are at most 1 + growth_factor tables. Outputs are at most as many as inputs, since they
+ * are filled to a table's capacity; they may be none, when everything cancels. */
+#ifndef TACTUS_LSM_COMPACTION_H
+#define TACTUS_LSM_COMPACTION_H
+
+#include "base/progress.h"
+#include "base/status.h"
+#include "lsm/manifest_level.h"
+#include "lsm/table_builder.h"
+#include "lsm/table_info.h"
+#include "lsm/table_reader.h"
+#include "storage/free_set.h"
+#include "storage/grid.h"
+#include "storage/superblock.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tree;
+
+enum {
+    COMPACTION_READ_AHEAD = 4, /* value blocks asked for ahead, each side */
+    /* The most frames that the running compaction pins at once, for grid_options.pinned_frames_max:
+     * a table of A, one of B and the next one of B, and the table being built. */
+    COMPACTION_FRAMES = 3 * (TABLE_CURSOR_FRAMES + COMPACTION_READ_AHEAD) + TABLE_BUILDER_FRAMES
+};
+
+enum half_bar { HALF_BAR_FIRST, HALF_BAR_SECOND };
+
+/* Targets of the first half of a bar are odd, of the second even. */
+static inline bool compaction_is_active(uint8_t level_b, enum half_bar half)
+{
+    return level_b % 2 == (half == HALF_BAR_FIRST ? 1 : 0);
+}
+
+/* What the one running compaction needs; shared by all compactions of all trees. */
+struct compaction_pool {
+    struct grid *grid;   /* borrowed */
+    struct fault *fault; /* borrowed */
+
+    struct table_cursor a;
+    struct table_cursor b[2]; /* the current table of B, and the next: its index is on its way */
+    const struct table_info *b_table; /* the current one; NULL: none is left */
+    uint32_t b_left;     /* tables of B that are not consumed, the current one included */
+    uint32_t b_current;  /* which of the two cursors is at b_table */
+    uint32_t a_position; /* records of the block at hand that were consumed */
+    uint32_t b_position;
+    uint64_t a_consumed; /* records of the current table that were consumed */
+    uint64_t b_consumed;
+    struct table_builder builder;
+    struct compaction *user; /* the one that is between begin and the end of advance, or NULL */
+};
+
+/* Takes nothing from a budget: its blocks are frames of the grid. `grid` and `fault` are kept. */
+void compaction_pool_init(struct compaction_pool *pool, struct grid *grid, struct fault *fault);
+
+/* Drops what the running compaction pins, if one runs: before closing. */
+void compaction_pool_abandon(struct compaction_pool *pool);
+
+/* Since open, of one target level of one tree. */
+struct compaction_counters {
+    uint64_t merges;    /* compactions that were neither empty nor a move */
+    uint64_t tables_in; /* from both levels; the immutable table is none */
+    uint64_t tables_out;
+    uint64_t tables_moved;
+    uint64_t records_in; /* the immutable table's included */
+    uint64_t records_out;
+    uint64_t records_dropped;   /* tombstones that had nothing below to hide */
+    uint64_t records_replaced;  /* older records of a key that met a newer one */
+    uint64_t records_cancelled; /* pairs of put and remove, counted as two records */
+};
+
+enum compaction_stage {
+    COMPACTION_IDLE,     /* nothing selected, or applied */
+    COMPACTION_SELECTED, /* there is work for the half-bar's end; begin comes next */
+    COMPACTION_RUNNING,
+    COMPACTION_FINISHED, /* outputs are in the grid; apply comes next */
+    COMPACTION_FAILED    /* the fault says why; the database can only be closed */
+};
+
+/* Invariants:
+ *
+ *   C1  While not idle, inputs point to tables of the two levels and are not in the free set's
+ *       released set before they were consumed.
+ *   C2  output_count <= input_count, which counts the immutable table as one.
+ *   C3  When finished: records_in == records_out + dropped + replaced + cancelled. */
+struct compaction {
+    struct tree *tree;          /* borrowed: the tree that it is part of */
+    struct table_info *outputs; /* 1 + growth_factor; shared with the neighbour's compaction */
+    uint8_t level_b;
+
+    uint8_t stage; /* enum compaction_stage */
+    bool from_memory;
+    bool move_table;
+    bool drop_tombstones;
+    const struct table_info *a;       /* NULL: the immutable table */
+    const struct table_info *b_first; /* the others follow it in the level; NULL: none overlaps */
+    uint32_t b_count;
+    uint32_t output_count;
+    struct key key_min; /* of the union of all inputs */
+    struct key key_max;
+    uint64_t snapshot_min;    /* first beat that sees the outputs */
+    uint32_t memory_position; /* records of the immutable table that were consumed */
+    struct free_set_reservation *reservation;
+    struct compaction_counters now;   /* of this compaction */
+    struct compaction_counters total; /* of all that were applied */
+};
+
+/* The half-bar opens: chooses what to compact into level_b. Level 0: the immutable table, unless it
+ * is empty or flushed. Level above: if level_b - 1 is at its limit, its table that overlaps least.
+ * True if there is work. */
+bool compaction_select(struct compaction *compaction);
+
+/* Whether select found work that is not yet applied. */
+bool compaction_is_selected(const struct compaction *compaction);
+
+/* The most blocks that the selected compaction acquires; exact if no records meet their like. */
+uint64_t compaction_block_count_max(const struct compaction *compaction);
+
+/* The most events that its apply appends to the manifest log. */
+uint64_t compaction_entry_count_max(const struct compaction *compaction);
+
+/* The most records that it reads: the measure of work. */
+uint64_t compaction_record_count(const struct compaction *compaction);
+
+/* The half-bar ends. `reservation` has room for compaction_block_count_max() and is kept until
+ * advance is done; `snapshot_min` is the first beat of the next half-bar. The pool must be free. */
+void compaction_begin(
+    struct compaction *compaction, struct free_set_reservation *reservation, uint64_t snapshot_min
+);
+
+/* Goes on until it must wait, or is done. Inputs are released to the free set as they are consumed.
+ * PROGRESS_WAIT: call grid_wait(), then again. PROGRESS_FAILED: a block cannot be read, or is not
+ * what a table's block must be; the grid's fault says which, and nothing is pinned any more. Writes
+ * may still be in flight when it is done: grid_writes_finish() before a checkpoint. */
+enum progress compaction_advance(struct compaction *compaction);
+
+/* Changes levels and log; the log's reservation is made. The order is part of the format's history:
+ * input A, inputs B ascending are updated (seen up to snapshot_min - 1), outputs inserted
+ * ascending, inputs B descending then A removed; a moved table is one update. */
+void compaction_apply(struct compaction *compaction);
+
+#endif

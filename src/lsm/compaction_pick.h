@@ -1,0 +1,32 @@
+/* Which table to compact: a pure choice, from the manifest alone, so every run chooses alike.
+ *
+ * Both levels are sets of disjoint intervals on a line, so at most |A| + |B| - 1 pairs overlap.
+ * With |B| <= growth_factor * |A|, the mean is below growth_factor + 1: some table of A overlaps at
+ * most growth_factor tables of B. One sweep over both finds the one that overlaps least.
+ *
+ * Ties go to the lowest key: choosing the oldest instead lets small tables of cold ranges be moved
+ * down level after level, until tiny tables fill the last one. */
+#ifndef TACTUS_LSM_COMPACTION_PICK_H
+#define TACTUS_LSM_COMPACTION_PICK_H
+
+#include "lsm/manifest_level.h"
+
+#include <stdint.h>
+
+struct compaction_choice {
+    const struct table_info *table;   /* NULL: none overlaps at most so many */
+    const struct table_info *overlap; /* the first table of B that it overlaps, or NULL */
+    uint32_t overlap_count;
+};
+
+/* The table of `a` that overlaps the fewest tables of `b`, at most `overlap_max`. O(|a| + |b|). */
+struct compaction_choice compaction_pick(
+    const struct manifest_level *a, const struct manifest_level *b, uint32_t overlap_max
+);
+
+/* The most tables of `b` that one table of `a` overlaps; 0 if `a` is empty. O(|a| + |b|). */
+uint32_t compaction_pick_overlap_max(
+    const struct manifest_level *a, const struct manifest_level *b
+);
+
+#endif

@@ -1,0 +1,97 @@
+#include "lsm/lookup.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+
+#include "base/poison.h"
+
+void lookup_init(struct lookup *lookup, struct tree *tree, struct key key, void *record)
+{
+    assert(record != NULL);
+    lookup->tree = tree;
+    lookup->key = key;
+    lookup->record = record;
+    lookup->stage = LOOKUP_MEMORY;
+    lookup->level = 0;
+    lookup->answer = 0;
+    lookup->failed = false;
+}
+
+/* The newest record of the key, or NULL: nothing has it. */
+static void lookup_decide(struct lookup *lookup, const void *record)
+{
+    const struct record_shape *shape = &lookup->tree->format.shape;
+    lookup->stage = LOOKUP_END;
+    if (record == NULL || record_is_tombstone(shape, record)) {
+        lookup->answer = LOOKUP_ABSENT;
+        return;
+    }
+    bytes_copy(lookup->record, record, shape->record_size);
+    lookup->answer = LOOKUP_FOUND;
+}
+
+static void lookup_memory(struct lookup *lookup)
+{
+    lookup->stage = LOOKUP_LEVEL;
+    const void *record = tree_get_immutable(lookup->tree, lookup->key);
+    if (record != NULL) lookup_decide(lookup, record);
+}
+
+/* The one table of the level that may hold the key. */
+static void lookup_level(struct lookup *lookup)
+{
+    if (lookup->level == LEVELS) {
+        lookup_decide(lookup, NULL);
+        return;
+    }
+    struct tree *tree = lookup->tree;
+    const struct table_info *table =
+        manifest_level_find(&tree->manifest.levels[lookup->level], lookup->key);
+    lookup->level += 1;
+    if (table == NULL) return;
+    struct grid *grid = tree->options.shared->grid;
+    table_lookup_start(&lookup->table, &tree->format, grid, table, lookup->key);
+    lookup->stage = LOOKUP_TABLE;
+}
+
+static enum progress lookup_table(struct lookup *lookup)
+{
+    const enum progress progress = table_lookup_advance(&lookup->table);
+    if (progress == PROGRESS_WAIT) return progress;
+    lookup->stage = LOOKUP_LEVEL;
+    if (progress == PROGRESS_FAILED) {
+        lookup->failed = true;
+        lookup->stage = LOOKUP_END;
+    } else if (lookup->table.record != NULL) {
+        lookup_decide(lookup, lookup->table.record);
+    }
+    table_lookup_end(&lookup->table);
+    return progress;
+}
+
+/* All control flow of a lookup. The level only grows, so the loop takes at most two turns a
+ * level. */
+enum progress lookup_advance(struct lookup *lookup)
+{
+    while (lookup->stage != LOOKUP_END) {
+        assert(lookup->level <= LEVELS);
+        switch ((enum lookup_stage)lookup->stage) {
+        case LOOKUP_MEMORY: lookup_memory(lookup); break;
+        case LOOKUP_LEVEL: lookup_level(lookup); break;
+        case LOOKUP_TABLE:
+            if (lookup_table(lookup) == PROGRESS_WAIT) return PROGRESS_WAIT;
+            break;
+        case LOOKUP_END: assert(false);
+        }
+    }
+    assert(lookup->failed == (lookup->answer == 0));
+    return lookup->failed ? PROGRESS_FAILED : PROGRESS_DONE;
+}
+
+void lookup_cancel(struct lookup *lookup)
+{
+    if (lookup->stage == LOOKUP_TABLE) table_lookup_end(&lookup->table);
+    lookup->stage = LOOKUP_END;
+    lookup->answer = 0;
+    lookup->failed = true;
+}

@@ -1,0 +1,133 @@
+#include "lsm/manifest.h"
+
+#include "base/assert.h"
+
+#include "base/poison.h"
+
+void manifest_init(struct manifest *manifest, const struct manifest_options *options)
+{
+    assert(options->growth_factor >= 2);
+    assert(options->tree > 0);
+    *manifest = (struct manifest
+    ){.log = options->log, .growth_factor = options->growth_factor, .tree = options->tree};
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        manifest_level_init(&manifest->levels[level], options->pool);
+    }
+}
+
+void manifest_check(const struct manifest *manifest)
+{
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        const struct manifest_level *tables = &manifest->levels[level];
+        manifest_level_check(tables);
+        const struct table_info *table = manifest_level_first(tables);
+        for (; table != NULL; table = manifest_level_next(tables, table)) {
+            assert(table->level == level);
+            assert(table->tree == manifest->tree);
+            assert(table->snapshot_max == UINT64_MAX);
+            assert(manifest_log_is_live(manifest->log, table->address));
+        }
+    }
+}
+
+const char *manifest_open_table(struct manifest *manifest, const struct table_info *info)
+{
+    assert(info->tree == manifest->tree);
+    assert(info->level < LEVELS);
+    if (info->snapshot_max != UINT64_MAX) return "a table that was replaced was never removed";
+    if (!manifest_room(manifest, 1)) return "there are more tables than the file may hold";
+    if (!manifest_level_insert(&manifest->levels[info->level], info)) {
+        return "two tables of one level overlap";
+    }
+    return NULL;
+}
+
+const char *manifest_open_fault(const struct manifest *manifest)
+{
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        if (manifest->levels[level].count > manifest_level_limit(manifest, level)) {
+            return "a level has more tables than its limit";
+        }
+    }
+    return NULL;
+}
+
+bool manifest_room(const struct manifest *manifest, uint32_t table_count)
+{
+    return node_pool_room(manifest->levels[0].pool) >= table_count;
+}
+
+uint64_t manifest_level_limit(const struct manifest *manifest, uint8_t level)
+{
+    assert(level < LEVELS);
+    uint64_t limit = 1; /* at most 16^7 = 2^28 */
+    for (uint8_t i = 0; i <= level; i += 1)
+        limit *= manifest->growth_factor;
+    return limit;
+}
+
+uint32_t manifest_table_count(const struct manifest *manifest)
+{
+    uint32_t count = 0;
+    for (uint8_t level = 0; level < LEVELS; level += 1)
+        count += manifest->levels[level].count;
+    return count;
+}
+
+bool manifest_is_bottom(
+    const struct manifest *manifest, uint8_t level, struct key key_min, struct key key_max
+)
+{
+    assert(level < LEVELS);
+    for (uint8_t below = (uint8_t)(level + 1); below < LEVELS; below += 1) {
+        if (manifest_level_overlaps(&manifest->levels[below], key_min, key_max)) return false;
+    }
+    return true;
+}
+
+void manifest_insert(struct manifest *manifest, const struct table_info *info)
+{
+    assert(info->tree == manifest->tree);
+    assert(info->level < LEVELS);
+    assert(info->snapshot_max == UINT64_MAX);
+    manifest_log_append(manifest->log, MANIFEST_INSERT, info);
+    const bool inserted = manifest_level_insert(&manifest->levels[info->level], info);
+    assert(inserted);
+}
+
+void manifest_close(
+    struct manifest *manifest, const struct table_info *table, uint64_t snapshot_max
+)
+{
+    assert(table->snapshot_max == UINT64_MAX);
+    assert(table->snapshot_min <= snapshot_max);
+    assert(snapshot_max < UINT64_MAX);
+    struct table_info info = *table;
+    info.snapshot_max = snapshot_max;
+    manifest_log_append(manifest->log, MANIFEST_UPDATE, &info);
+}
+
+struct table_info manifest_take(struct manifest *manifest, const struct table_info *table)
+{
+    const struct table_info info = *table;
+    assert(info.tree == manifest->tree);
+    manifest_level_remove(&manifest->levels[info.level], table);
+    return info;
+}
+
+void manifest_remove(struct manifest *manifest, const struct table_info *info)
+{
+    assert(info->tree == manifest->tree);
+    assert(info->snapshot_max < UINT64_MAX);
+    manifest_log_append(manifest->log, MANIFEST_REMOVE, info);
+}
+
+void manifest_move(struct manifest *manifest, const struct table_info *table)
+{
+    assert(table->level + 1 < LEVELS);
+    struct table_info info = manifest_take(manifest, table);
+    info.level += 1;
+    const bool inserted = manifest_level_insert(&manifest->levels[info.level], &info);
+    assert(inserted);
+    manifest_log_append(manifest->log, MANIFEST_UPDATE, &info);
+}

@@ -1,0 +1,435 @@
+#include "lsm/scan_tree.h"
+
+#include "base/assert.h"
+
+#include "base/poison.h"
+
+enum scan_source_kind { SOURCE_PERMUTED, SOURCE_SORTED, SOURCE_LEVEL };
+
+/* One sorted stream of records; the source with the lower number is the newer one. What is left of
+ * it, or of the block at hand, is [begin, end): taken from the front ascending, from the back
+ * descending. */
+struct scan_source {
+    uint8_t kind;       /* enum scan_source_kind */
+    bool is_last_block; /* the range ends in the block at hand */
+    bool is_ended;      /* a level: no block is left */
+    uint32_t begin;
+    uint32_t end;
+    struct key key;                 /* of the record at hand */
+    const uint8_t *records;         /* of SOURCE_SORTED and SOURCE_LEVEL */
+    uint8_t level;                  /* of SOURCE_LEVEL, like all below */
+    struct table_cursor *cursor;    /* idle: none of its tables is being read */
+    const struct table_info *table; /* being read, or to be read next; NULL: there is none */
+};
+
+/* ---- Init ----------------------------------------------------------------------------------- */
+
+void scan_tree_init(
+    struct scan_tree *scan, struct budget *budget, const struct scan_tree_options *options
+)
+{
+    *scan = (struct scan_tree
+    ){.permutation_max = options->permutation_max,
+      .sources_max = 1 + options->runs_max + 1 + LEVELS};
+    assert(scan->sources_max <= UINT16_MAX);
+    scan->permutation = budget_take(budget, options->permutation_max, sizeof(uint32_t), 8);
+    scan->sources = budget_take(budget, scan->sources_max, sizeof(struct scan_source), 8);
+    scan->heap = budget_take(budget, scan->sources_max, sizeof(uint16_t), 8);
+    scan->cursors = budget_take(budget, LEVELS, sizeof(struct table_cursor), 64);
+    if (budget_is_measuring(budget)) return;
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        scan->cursors[level].stage = TABLE_CURSOR_IDLE;
+    }
+}
+
+/* ---- The record at hand of a source --------------------------------------------------------- */
+
+static bool source_has_record(const struct scan_source *source)
+{
+    return source->begin < source->end;
+}
+
+static const void *source_record(const struct scan_tree *scan, const struct scan_source *source)
+{
+    assert(source_has_record(source));
+    const struct tree *tree = scan->range.tree;
+    const uint32_t index = scan->range.descending ? source->end - 1 : source->begin;
+    if (source->kind == SOURCE_PERMUTED) {
+        return memory_table_at(tree->mutable, scan->permutation[index]);
+    }
+    return source->records + (uint64_t)index * tree->format.shape.record_size;
+}
+
+static void source_key_update(const struct scan_tree *scan, struct scan_source *source)
+{
+    source->key = record_key(&scan->range.tree->format.shape, source_record(scan, source));
+}
+
+static void source_pop(const struct scan_tree *scan, struct scan_source *source)
+{
+    assert(source_has_record(source));
+    if (scan->range.descending) {
+        source->end -= 1;
+    } else {
+        source->begin += 1;
+    }
+}
+
+/* Narrows [0, count) of sorted records to what lies in the range. */
+static void source_slice(const struct scan_tree *scan, struct scan_source *source, uint32_t count)
+{
+    const struct tree *tree = scan->range.tree;
+    const struct record_shape *shape = &tree->format.shape;
+    const struct kernels *kernels = tree->format.kernels;
+    source->begin = kernels->lower_bound(shape, source->records, count, scan->range.key_min);
+    source->end = kernels->upper_bound(shape, source->records, count, scan->range.key_max);
+    assert(source->begin <= source->end);
+}
+
+/* ---- Levels --------------------------------------------------------------------------------- */
+
+/* The table if it overlaps the range, else NULL. */
+static const struct table_info *table_in_range(
+    const struct scan_tree *scan, const struct table_info *table
+)
+{
+    if (table == NULL) return NULL;
+    const struct scan_tree_range *range = &scan->range;
+    return table_info_overlaps(table, range->key_min, range->key_max) ? table : NULL;
+}
+
+static const struct table_info *table_first(const struct scan_tree *scan, uint8_t level)
+{
+    const struct scan_tree_range *range = &scan->range;
+    const struct manifest_level *tables = &range->tree->manifest.levels[level];
+    return table_in_range(
+        scan,
+        range->descending ? manifest_level_at_or_below(tables, range->key_max)
+                          : manifest_level_at_or_above(tables, range->key_min)
+    );
+}
+
+static const struct table_info *table_after(
+    const struct scan_tree *scan, uint8_t level, const struct table_info *table
+)
+{
+    const struct manifest_level *tables = &scan->range.tree->manifest.levels[level];
+    return table_in_range(
+        scan,
+        scan->range.descending ? manifest_level_previous(tables, table)
+                               : manifest_level_next(tables, table)
+    );
+}
+
+static void source_cursor_start(const struct scan_tree *scan, struct scan_source *source)
+{
+    const struct tree *tree = scan->range.tree;
+    const struct table_cursor_options options = {
+        .format = &tree->format,
+        .grid = tree->options.shared->grid,
+        .info = source->table,
+        .key = scan->range.descending ? scan->range.key_max : scan->range.key_min,
+        .descending = scan->range.descending,
+        .read_ahead = SCAN_READ_AHEAD,
+    };
+    table_cursor_start(source->cursor, &options);
+}
+
+/* Goes on in a level until a record is at hand, the level has ended, or a block is waited for. Each
+ * turn passes a block or a table, so the loop ends. */
+static enum progress source_fetch(const struct scan_tree *scan, struct scan_source *source)
+{
+    assert(source->kind == SOURCE_LEVEL);
+    struct table_cursor *cursor = source->cursor;
+    while (!source_has_record(source) && !source->is_ended) {
+        if (source->table == NULL) {
+            source->is_ended = true;
+            break;
+        }
+        if (cursor->stage == TABLE_CURSOR_IDLE) source_cursor_start(scan, source);
+        const enum progress progress = table_cursor_advance(cursor);
+        if (progress != PROGRESS_DONE) return progress;
+
+        if (table_cursor_is_end(cursor)) {
+            table_cursor_stop(cursor);
+            source->table = table_after(scan, source->level, source->table);
+            continue;
+        }
+        source->records = cursor->records;
+        source_slice(scan, source, cursor->count);
+        source->is_last_block =
+            scan->range.descending ? source->begin > 0 : source->end < cursor->count;
+        if (source_has_record(source)) break;
+        source->is_ended = source->is_last_block;
+        table_cursor_next(cursor);
+    }
+    if (source->is_ended && cursor->stage != TABLE_CURSOR_IDLE) table_cursor_stop(cursor);
+    return PROGRESS_DONE;
+}
+
+/* The block at hand is used up: leaves it, and takes the next one if that is there already. */
+static enum progress source_next_block(const struct scan_tree *scan, struct scan_source *source)
+{
+    assert(!source_has_record(source));
+    if (source->is_last_block) {
+        source->is_ended = true;
+    } else {
+        table_cursor_next(source->cursor);
+    }
+    return source_fetch(scan, source);
+}
+
+/* ---- The heap ------------------------------------------------------------------------------- */
+
+/* Whether source a gives its record before b: by key in the scan's direction, newest first. */
+static bool comes_before(const struct scan_tree *scan, uint16_t a, uint16_t b)
+{
+    const int order = key_compare(scan->sources[a].key, scan->sources[b].key);
+    if (order == 0) return a < b;
+    return scan->range.descending ? order > 0 : order < 0;
+}
+
+static void heap_sift_down(struct scan_tree *scan)
+{
+    const uint16_t moved = scan->heap[0];
+    uint32_t hole = 0;
+    for (uint32_t child = 1; child < scan->heap_count; child = 2 * hole + 1) { /* ends: at a leaf */
+        const bool has_right = child + 1 < scan->heap_count;
+        if (has_right && comes_before(scan, scan->heap[child + 1], scan->heap[child])) child += 1;
+        if (!comes_before(scan, scan->heap[child], moved)) break;
+        scan->heap[hole] = scan->heap[child];
+        hole = child;
+    }
+    scan->heap[hole] = moved;
+}
+
+static void heap_push(struct scan_tree *scan, uint16_t number)
+{
+    assert(scan->heap_count < scan->source_count);
+    source_key_update(scan, &scan->sources[number]);
+    uint32_t hole = scan->heap_count;
+    scan->heap_count += 1;
+    while (hole > 0 && comes_before(scan, number, scan->heap[(hole - 1) / 2])
+    ) { /* up to the root */
+        scan->heap[hole] = scan->heap[(hole - 1) / 2];
+        hole = (hole - 1) / 2;
+    }
+    scan->heap[hole] = number;
+}
+
+static void heap_pop(struct scan_tree *scan)
+{
+    assert(scan->heap_count > 0);
+    scan->heap_count -= 1;
+    scan->heap[0] = scan->heap[scan->heap_count];
+    if (scan->heap_count > 0) heap_sift_down(scan);
+}
+
+/* ---- The unsorted records ------------------------------------------------------------------- */
+
+/* Whether record a of the mutable table is to lie before b in the permutation: keys ascend, and of
+ * equal keys the newest is met first, from whichever end the scan comes. */
+static bool permuted_before(const struct scan_tree *scan, uint32_t a, uint32_t b)
+{
+    const struct tree *tree = scan->range.tree;
+    const struct record_shape *shape = &tree->format.shape;
+    const struct key key_a = record_key(shape, memory_table_at(tree->mutable, a));
+    const struct key key_b = record_key(shape, memory_table_at(tree->mutable, b));
+    const int order = key_compare(key_a, key_b);
+    if (order != 0) return order < 0;
+    return scan->range.descending ? a < b : a > b;
+}
+
+static void permutation_sift(struct scan_tree *scan, uint32_t root, uint32_t count)
+{
+    uint32_t *items = scan->permutation;
+    const uint32_t moved = items[root];
+    uint32_t hole = root;
+    for (uint32_t child = 2 * hole + 1; child < count; child = 2 * hole + 1) { /* ends: at a leaf */
+        if (child + 1 < count && permuted_before(scan, items[child], items[child + 1])) child += 1;
+        if (!permuted_before(scan, moved, items[child])) break;
+        items[hole] = items[child];
+        hole = child;
+    }
+    items[hole] = moved;
+}
+
+/* Heap sort: needs no room. The order is total, as it ends with the record's number, so that it is
+ * the same whatever the algorithm. Records that came in order, as in object trees, cost one
+ * pass. */
+static void permutation_sort(struct scan_tree *scan, uint32_t count)
+{
+    uint32_t sorted = 1;
+    while (sorted < count &&
+           permuted_before(scan, scan->permutation[sorted - 1], scan->permutation[sorted])) {
+        sorted += 1; /* ends: counts up */
+    }
+    if (sorted >= count) return;
+
+    for (uint32_t root = count / 2; root > 0; root -= 1)
+        permutation_sift(scan, root - 1, count);
+    for (uint32_t last = count - 1; last > 0; last -= 1) {
+        const uint32_t highest = scan->permutation[0];
+        scan->permutation[0] = scan->permutation[last];
+        scan->permutation[last] = highest;
+        permutation_sift(scan, 0, last);
+    }
+}
+
+/* Lists the unsorted records of the range. False: they are too many. */
+static bool permutation_fill(struct scan_tree *scan, uint32_t *count)
+{
+    const struct scan_tree_range *range = &scan->range;
+    const struct memory_table *table = range->tree->mutable;
+    const struct record_shape *shape = &range->tree->format.shape;
+    *count = 0;
+    for (uint32_t index = table->sorted_count; index < range->visible_count; index += 1) {
+        const struct key key = record_key(shape, memory_table_at(table, index));
+        if (key_less(key, range->key_min) || key_less(range->key_max, key)) continue;
+        if (*count == scan->permutation_max) return false;
+        scan->permutation[*count] = index;
+        *count += 1;
+    }
+    permutation_sort(scan, *count);
+    return true;
+}
+
+/* ---- The scan ------------------------------------------------------------------------------- */
+
+static void source_add(struct scan_tree *scan, struct scan_source source)
+{
+    assert(scan->source_count < scan->sources_max);
+    const uint16_t number = (uint16_t)scan->source_count;
+    scan->sources[number] = source;
+    scan->source_count += 1;
+    if (source.kind == SOURCE_LEVEL) {
+        scan->waiting_count += 1;
+    } else {
+        heap_push(scan, number);
+    }
+}
+
+static void source_add_sorted(
+    struct scan_tree *scan, const struct memory_table *table, struct memory_run run
+)
+{
+    if (run.begin == run.end) return;
+    struct scan_source source = {
+        .kind = SOURCE_SORTED, .records = memory_table_at(table, run.begin)};
+    source_slice(scan, &source, run.end - run.begin);
+    if (source_has_record(&source)) source_add(scan, source);
+}
+
+enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tree_range *range)
+{
+    assert(!scan->open);
+    const struct tree *tree = range->tree;
+    assert(range->visible_count >= tree->mutable->sorted_count);
+    assert(range->visible_count <= tree->mutable->count);
+    scan->range = *range;
+    scan->source_count = 0;
+    scan->heap_count = 0;
+    scan->waiting_count = 0;
+    scan->has_last = false;
+    scan->advance_top = false;
+    scan->failed = false;
+    if (key_less(range->key_max, range->key_min)) {
+        scan->open = true; /* an empty range: the end comes at once */
+        return TACTUS_OK;
+    }
+
+    uint32_t permuted = 0;
+    if (!permutation_fill(scan, &permuted)) return TACTUS_LIMIT;
+    scan->open = true;
+    if (permuted > 0) {
+        source_add(scan, (struct scan_source){.kind = SOURCE_PERMUTED, .end = permuted});
+    }
+    for (uint32_t run = tree->mutable->run_count; run > 0; run -= 1) {
+        source_add_sorted(scan, tree->mutable, tree->mutable->runs[run - 1]);
+    }
+    source_add_sorted(scan, tree->immutable, (struct memory_run){.end = tree->immutable->count});
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        const struct table_info *table = table_first(scan, level);
+        if (table == NULL) continue;
+        const struct scan_source source = {
+            .kind = SOURCE_LEVEL, .level = level, .table = table, .cursor = &scan->cursors[level]};
+        assert(source.cursor->stage == TABLE_CURSOR_IDLE);
+        source_add(scan, source);
+    }
+    return TACTUS_OK;
+}
+
+/* The record at the top was given out or passed over. */
+static void scan_advance_top(struct scan_tree *scan)
+{
+    struct scan_source *source = &scan->sources[scan->heap[0]];
+    scan->advance_top = false;
+    source_pop(scan, source);
+    if (!source_has_record(source) && source->kind == SOURCE_LEVEL) {
+        const enum progress progress = source_next_block(scan, source);
+        if (progress == PROGRESS_FAILED) scan->failed = true;
+        if (progress == PROGRESS_WAIT) scan->waiting_count += 1;
+    }
+    if (source_has_record(source)) {
+        source_key_update(scan, source);
+        heap_sift_down(scan);
+    } else {
+        heap_pop(scan);
+    }
+}
+
+enum scan_result scan_tree_next(struct scan_tree *scan, const void **record)
+{
+    assert(scan->open);
+    while (true) { /* ends: each turn but the last passes a record */
+        if (scan->advance_top) scan_advance_top(scan);
+        if (scan->failed) return SCAN_FAILED;
+        if (scan->waiting_count > 0) return SCAN_READ_AGAIN;
+        if (scan->heap_count == 0) return SCAN_END;
+
+        const struct scan_source *source = &scan->sources[scan->heap[0]];
+        const bool is_older = scan->has_last && key_equal(scan->last, source->key);
+        scan->advance_top = true;
+        if (is_older) continue;
+        scan->last = source->key;
+        scan->has_last = true;
+        const void *found = source_record(scan, source);
+        if (record_is_tombstone(&scan->range.tree->format.shape, found)) continue;
+        *record = found;
+        return SCAN_RECORD;
+    }
+}
+
+enum progress scan_tree_advance(struct scan_tree *scan)
+{
+    assert(scan->open);
+    if (scan->failed) return PROGRESS_FAILED;
+    if (scan->waiting_count == 0) return PROGRESS_DONE;
+
+    scan->waiting_count = 0;
+    for (uint32_t number = 0; number < scan->source_count; number += 1) {
+        struct scan_source *source = &scan->sources[number];
+        if (source->kind != SOURCE_LEVEL) continue;
+        if (source->is_ended || source_has_record(source)) continue; /* is in the heap, or done */
+        const enum progress progress = source_fetch(scan, source);
+        if (progress == PROGRESS_FAILED) {
+            scan->failed = true;
+            return PROGRESS_FAILED;
+        }
+        if (progress == PROGRESS_WAIT) {
+            scan->waiting_count += 1;
+        } else if (source_has_record(source)) {
+            heap_push(scan, (uint16_t)number);
+        }
+    }
+    return scan->waiting_count > 0 ? PROGRESS_WAIT : PROGRESS_DONE;
+}
+
+void scan_tree_stop(struct scan_tree *scan)
+{
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        struct table_cursor *cursor = &scan->cursors[level];
+        if (cursor->stage != TABLE_CURSOR_IDLE) table_cursor_stop(cursor);
+    }
+    scan->open = false;
+}

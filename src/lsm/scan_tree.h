@@ -1,0 +1,89 @@
+/* Reads a range of keys of one tree in order, either way: newest record of each key, removed ones
+ * left out.
+ *
+ * It merges, newest source first: the unsorted records of the mutable table (by a sorted list of
+ * their numbers; the table is not touched), its sorted runs, the immutable table, levels 0 to 6. A
+ * level is read table by table, with the next value block on its way.
+ *
+ * The records of one commit only may be seen, and no state may change under a scan: between start
+ * and stop there is no put, discard, sort, swap or compaction_apply in the tree. Who wants to go on
+ * after one starts again behind the last key it saw. (tree_settle changes nothing here.) */
+#ifndef TACTUS_LSM_SCAN_TREE_H
+#define TACTUS_LSM_SCAN_TREE_H
+
+#include "base/budget.h"
+#include "base/progress.h"
+#include "base/status.h"
+#include "lsm/key.h"
+#include "lsm/manifest_level.h"
+#include "lsm/table_reader.h"
+#include "lsm/tree.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The most frames that one scan pins at once, for grid_options.pinned_frames_max. */
+enum { SCAN_READ_AHEAD = 1, SCAN_TREE_FRAMES = LEVELS * (TABLE_CURSOR_FRAMES + SCAN_READ_AHEAD) };
+
+struct scan_tree_range {
+    struct tree *tree;
+    struct key key_min; /* inclusive, both */
+    struct key key_max;
+    bool descending;
+    uint32_t visible_count; /* of the mutable table: tree_visible_settled() or _all() */
+};
+
+enum scan_result {
+    SCAN_RECORD,     /* *record is the next one */
+    SCAN_READ_AGAIN, /* a block is missing: scan_tree_advance() until it is done, then again */
+    SCAN_END,        /* there are no more */
+    SCAN_FAILED      /* a block is damaged or cannot be read: the fault says which */
+};
+
+struct scan_source;
+
+struct scan_tree {
+    uint32_t *permutation; /* permutation_max, borrowed from the budget */
+    uint32_t permutation_max;
+    struct scan_source *sources; /* sources_max, borrowed from the budget */
+    uint32_t sources_max;
+    uint16_t *heap; /* sources_max: sources with a record at hand, the next one first */
+    struct table_cursor *cursors; /* one a level */
+
+    struct scan_tree_range range;
+    uint32_t source_count;
+    uint32_t heap_count;
+    uint32_t waiting_count; /* level sources that have no record at hand but may get one */
+    struct key last;        /* the key that was decided last: older records of it are passed over */
+    bool has_last;
+    bool advance_top; /* the record at the top was given out: move on before the next */
+    bool open;
+    bool failed;
+};
+
+struct scan_tree_options {
+    uint32_t permutation_max; /* unsorted records that a start may find: 2 * record_max of the
+                               * largest tree; with an overlay, record_max */
+    uint32_t runs_max;        /* sorted runs of a mutable table, at most */
+};
+
+void scan_tree_init(
+    struct scan_tree *scan, struct budget *budget, const struct scan_tree_options *options
+);
+
+/* Begins a scan; the one before has been stopped. Reads nothing from disk yet.
+ *
+ *   TACTUS_LIMIT  more unsorted records lie in the range than permutation_max; nothing was begun */
+enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tree_range *range);
+
+/* The next record; borrowed until the next call of any function with this scan. */
+enum scan_result scan_tree_next(struct scan_tree *scan, const void **record);
+
+/* After SCAN_READ_AGAIN: fetches what is missing, for all levels side by side.
+ * PROGRESS_WAIT: grid_wait(), then again. PROGRESS_DONE: scan_tree_next() has more to say. */
+enum progress scan_tree_advance(struct scan_tree *scan);
+
+/* Ends the scan, at any point, and drops what it pins. Fine if none is open. */
+void scan_tree_stop(struct scan_tree *scan);
+
+#endif

@@ -1,0 +1,170 @@
+/* One tree: memory tables in front, seven levels of tables on disk behind, compactions between.
+ *
+ *   put, remove --> mutable table --swap, at a bar's end--> immutable table
+ *                                                              | compactions[0], next bar
+ *                                                              v
+ *                     level 0 --compactions[1]--> level 1 --> ... --> level 6
+ *
+ * Reading a key asks in age order, newest first, and stops at the first answer: the mutable table
+ * (tree_get_mutable), then a lookup (lookup.h) over the immutable table and the levels. A range is
+ * read by scan_tree.h.
+ *
+ * The writer's transaction is the tail of the mutable table: what lies above the settled count.
+ * Nobody else sees it; tree_discard() takes it back, tree_settle() makes it committed. */
+#ifndef TACTUS_LSM_TREE_H
+#define TACTUS_LSM_TREE_H
+
+#include "base/budget.h"
+#include "base/status.h"
+#include "lsm/compaction.h"
+#include "lsm/kernel.h"
+#include "lsm/key.h"
+#include "lsm/manifest.h"
+#include "lsm/manifest_log.h"
+#include "lsm/memory_table.h"
+#include "lsm/node_pool.h"
+#include "lsm/record.h"
+#include "lsm/table_layout.h"
+#include "storage/grid.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What all trees of a forest share; each part is initialised by its own _init, before the trees. */
+struct lsm_shared {
+    struct grid *grid;
+    struct manifest_log *log;
+    struct node_pool *nodes;
+    struct compaction_pool *compaction;
+    struct fault *fault;
+    void *scratch;            /* for sorting, 64-aligned; may be NULL while measuring */
+    uint64_t scratch_bytes;   /* tree_scratch_bytes() of the tree that needs most */
+    uint64_t block_count_max; /* of the grid: what an address may be at most */
+    uint32_t growth_factor;   /* GROWTH_FACTOR_MIN to _MAX */
+    uint32_t block_size;
+};
+
+struct tree_options {
+    uint16_t id; /* from 1; in every block and event of the tree */
+    struct record_shape shape;
+    enum tree_usage usage;
+    bool point_lookups;       /* tree_get_mutable is used: costs a hash over the unsorted records */
+    uint32_t record_max;      /* records that one transaction, and one beat, may bring (R1) */
+    uint32_t value_count_max; /* bar_beats * record_max */
+    uint32_t overlay_count;   /* > 0: a read-only open; the mutable table holds so many records, and
+                               * is never swapped */
+    struct lsm_shared *shared; /* kept */
+};
+
+/* Keys of a set, as an interval that holds them all. */
+struct key_range {
+    struct key key_min;
+    struct key key_max;
+    bool is_empty;
+};
+
+struct tree {
+    struct tree_options options;
+    struct table_format format; /* shape, kernels, geometry: what builders and readers need */
+    struct manifest manifest;
+
+    struct memory_table memory[2];
+    struct memory_table *mutable;   /* one of memory[]; they change roles when a bar ends */
+    struct memory_table *immutable; /* the other */
+    uint32_t settled_count;         /* records of the mutable table that are committed */
+    struct key_range mutable_range; /* of all records there, tombstones included */
+    struct key_range immutable_range;
+    struct compaction compactions[LEVELS]; /* by target level */
+};
+
+/* Takes the tree's memory; called while measuring and while carving, alike. While measuring, only
+ * tree->options and tree->format are good afterwards. The options fit (table_geometry_init). */
+void tree_init(struct tree *tree, struct budget *budget, const struct tree_options *options);
+
+/* Bytes of lsm_shared.scratch that a tree with these options needs. */
+uint64_t tree_scratch_bytes(const struct tree_options *options);
+
+/* Sorted runs that its mutable table may have: for scan_tree_options. */
+uint32_t tree_runs_max(const struct tree_options *options);
+
+/* Tests the manifest, the memory tables' rules and that the levels are within their limits. */
+void tree_check(const struct tree *tree);
+
+/* --- open ------------------------------------------------------------------------------------ */
+
+/* A live table of the manifest log. NULL if it was put into its level; else why it cannot be
+ * ours. */
+const char *tree_open_table(struct tree *tree, const struct table_info *info);
+
+/* After the last table: TACTUS_CORRUPT, with the fault set, if the levels cannot be ours. */
+enum tactus_status tree_open_end(struct tree *tree);
+
+/* --- write ----------------------------------------------------------------------------------- */
+
+/* Appends a record. In a general tree it replaces what had its key; in an index tree the key must
+ * be absent. There is room for record_max records of the open transaction, by R1. */
+void tree_put(struct tree *tree, const void *record);
+
+/* Appends the tombstone of `record`, of which only the key counts; in an index tree the key must be
+ * present. `record` is not changed. */
+void tree_remove(struct tree *tree, const void *record);
+
+/* Where the mutable table stands now, for a discard in the same transaction. */
+struct tree_mark {
+    struct memory_table_mark memory;
+    struct key_range range;
+};
+struct tree_mark tree_mark(const struct tree *tree);
+
+/* Takes back everything since `mark`. No sort and no swap may lie between. */
+void tree_discard(struct tree *tree, const struct tree_mark *mark);
+
+/* The open transaction is committed: all records count as settled. With an overlay, which knows no
+ * beats, they are also sorted whenever record_max of them have come together. */
+void tree_settle(struct tree *tree);
+
+/* Newest record with this key in the mutable table among the first `visible_count`; it may be a
+ * tombstone; NULL if there is none. Borrowed until the next put, sort, swap or discard. */
+const void *tree_get_mutable(const struct tree *tree, struct key key, uint32_t visible_count);
+
+/* The record with this key in the immutable table, maybe a tombstone, or NULL. Borrowed until the
+ * table is flushed. */
+const void *tree_get_immutable(const struct tree *tree, struct key key);
+
+/* Records that every reader sees, and that the writer sees: visible_count of the functions here,
+ * of scans and of get. */
+uint32_t tree_visible_settled(const struct tree *tree);
+uint32_t tree_visible_all(const struct tree *tree);
+
+/* False: no table of any kind holds this key, put or removed. True says little. */
+bool tree_key_range_contains(const struct tree *tree, struct key key);
+
+/* --- beats ----------------------------------------------------------------------------------- */
+
+/* The beat ends (R8, 3): sorts what is settled; the tail stays as it is. */
+void tree_sort_suffix(struct tree *tree);
+
+/* The bar ends (R8, 5): what is settled becomes the immutable table, the tail moves to the new
+ * mutable one. The immutable table must have been flushed, or be empty. */
+void tree_swap(struct tree *tree);
+
+/* The immutable table is in level 0 now: empties it. For compaction_apply alone. */
+void tree_immutable_reset(struct tree *tree);
+
+/* Whether the immutable table has nothing that is not in level 0. */
+bool tree_immutable_is_flushed(const struct tree *tree);
+
+/* --- figures for admission (S7) --------------------------------------------------------------- */
+
+uint32_t tree_table_count(const struct tree *tree, uint8_t level);
+
+/* The most tables of `level` + 1 that one table of `level` overlaps; 0 for the last level. */
+uint32_t tree_overlap_max(const struct tree *tree, uint8_t level);
+
+/* Blocks of one full table: value blocks, leaves, root. */
+uint64_t tree_table_blocks_max(const struct tree *tree);
+
+/* Records in levels, and in memory: an upper bound of what the tree holds. */
+uint64_t tree_record_count(const struct tree *tree);
+
+#endif

@@ -1,0 +1,334 @@
+#include "support/lsm_fixture.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/integer.h"
+#include "io/file.h"
+
+#include <stdlib.h>
+
+#include "base/poison.h"
+
+static struct storage_fixture_options storage_options(const struct lsm_fixture_options *options)
+{
+    return (struct storage_fixture_options){
+        .block_count_max = options->block_count_max,
+        .cache_frames = options->cache_frames,
+        .pinned_frames_max = MANIFEST_LOG_FRAMES + COMPACTION_FRAMES + SCAN_TREE_FRAMES +
+                             LSM_FIXTURE_LOOKUPS * LOOKUP_FRAMES,
+        .read_only = options->overlay_count > 0,
+    };
+}
+
+struct simulated_disk *lsm_fixture_disk(uint64_t seed, const struct lsm_fixture_options *options)
+{
+    const struct storage_fixture_options storage = storage_options(options);
+    return storage_fixture_disk(seed, &storage);
+}
+
+static void init_all(struct lsm_fixture *fixture, struct budget *budget)
+{
+    const struct lsm_fixture_options *options = &fixture->options;
+    struct storage_fixture *storage = &fixture->storage;
+    const struct manifest_log_options log = {
+        .grid = &storage->grid,
+        .fault = &storage->fault,
+        .block_count_max = storage->layout.block_count_max,
+        .block_size = storage->layout.block_size,
+        .tables_max = options->tables_max,
+        .growth_factor = options->growth_factor};
+    const struct tree_options tree = {
+        .id = LSM_FIXTURE_TREE,
+        .shape = options->shape,
+        .usage = options->usage,
+        .point_lookups = options->point_lookups,
+        .record_max = options->record_max,
+        .value_count_max = options->record_max * options->bar_beats,
+        .overlay_count = options->overlay_count,
+        .shared = &fixture->shared};
+    const struct scan_tree_options scan = {
+        .permutation_max = options->record_max * 2, .runs_max = tree_runs_max(&tree)};
+
+    fixture->shared = (struct lsm_shared
+    ){.grid = &storage->grid,
+      .log = &fixture->log,
+      .nodes = &fixture->nodes,
+      .compaction = &fixture->pool,
+      .fault = &storage->fault,
+      .scratch_bytes = tree_scratch_bytes(&tree),
+      .block_count_max = storage->layout.block_count_max,
+      .growth_factor = options->growth_factor,
+      .block_size = storage->layout.block_size};
+    fixture->shared.scratch = budget_take(budget, fixture->shared.scratch_bytes, 1, 64);
+    node_pool_init(&fixture->nodes, budget, options->tables_max);
+    manifest_log_init(&fixture->log, budget, &log);
+    compaction_pool_init(&fixture->pool, &storage->grid, &storage->fault);
+    tree_init(&fixture->tree, budget, &tree);
+    scan_tree_init(&fixture->scan, budget, &scan);
+}
+
+void lsm_fixture_begin(
+    struct lsm_fixture *fixture,
+    struct simulated_disk *disk,
+    const struct lsm_fixture_options *options
+)
+{
+    *fixture = (struct lsm_fixture){.options = *options, .beat_captured = UINT64_MAX};
+    if (options->growth_factor == 0) fixture->options.growth_factor = 4;
+    if (options->tables_max == 0) fixture->options.tables_max = 1024;
+    const struct storage_fixture_options storage = storage_options(options);
+    storage_fixture_begin(&fixture->storage, disk, &storage);
+
+    struct budget budget;
+    budget_measure_begin(&budget);
+    init_all(fixture, &budget);
+    const uint64_t size = round_up_u64(budget_used(&budget), BUDGET_ALIGNMENT);
+    fixture->region = aligned_alloc(BUDGET_ALIGNMENT, size);
+    assert(fixture->region != NULL);
+    bytes_zero(fixture->region, size);
+    budget_carve_begin(&budget, fixture->region, size);
+    init_all(fixture, &budget);
+    assert(budget_used(&budget) <= size);
+}
+
+static void select_for_half_bar(struct lsm_fixture *fixture)
+{
+    const uint64_t half = fixture->options.bar_beats / 2;
+    if (fixture->beat % half != 0) return;
+    const bool is_first = fixture->beat % fixture->options.bar_beats == 0;
+    const enum half_bar which = is_first ? HALF_BAR_FIRST : HALF_BAR_SECOND;
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        if (compaction_is_active(level, which)) {
+            (void)compaction_select(&fixture->tree.compactions[level]);
+        }
+    }
+}
+
+void lsm_fixture_create(struct lsm_fixture *fixture)
+{
+    const struct checkpoint_capture capture = {.state = (const uint8_t *)"", .state_size = 0};
+    enum tactus_status status =
+        checkpoint_format(&fixture->storage.checkpoint, &capture, "schema", 6);
+    assert(status == TACTUS_OK);
+    status = grid_grow(&fixture->storage.grid, fixture->storage.layout.block_count_max);
+    assert(status == TACTUS_OK);
+    select_for_half_bar(fixture);
+}
+
+static const char *open_table(void *context, const struct table_info *info)
+{
+    struct lsm_fixture *fixture = context;
+    if (info->tree != LSM_FIXTURE_TREE) return "there is no such tree";
+    return tree_open_table(&fixture->tree, info);
+}
+
+enum tactus_status lsm_fixture_open(struct lsm_fixture *fixture)
+{
+    uint8_t *state = malloc(CHECKPOINT_STATE_SIZE_MAX);
+    assert(state != NULL);
+    uint64_t state_size = 0;
+    const enum tactus_status status = storage_fixture_open(&fixture->storage, state, &state_size);
+    free(state);
+    TRY(status);
+
+    const struct checkpoint_state *checkpoint = &fixture->storage.superblock.checkpoint;
+    const struct manifest_log_references references = {
+        .oldest = checkpoint->manifest_oldest,
+        .newest = checkpoint->manifest_newest,
+        .block_count = checkpoint->manifest_block_count};
+    const struct manifest_log_visitor visitor = {.table = open_table, .context = fixture};
+    TRY(manifest_log_open(&fixture->log, &references, &visitor));
+    TRY(tree_open_end(&fixture->tree));
+    if (checkpoint->beat_capture > 0) {
+        fixture->beat_captured = checkpoint->beat_capture;
+        fixture->beat = checkpoint->beat_capture + 1 - fixture->options.bar_beats;
+    } else {
+        select_for_half_bar(fixture);
+    }
+    return TACTUS_OK;
+}
+
+void lsm_fixture_end(struct lsm_fixture *fixture)
+{
+    scan_tree_stop(&fixture->scan);
+    compaction_pool_abandon(&fixture->pool);
+    manifest_log_deinit(&fixture->log);
+    storage_fixture_end(&fixture->storage);
+    free(fixture->region);
+    fixture->region = NULL;
+}
+
+static enum tactus_status compaction_run(
+    struct lsm_fixture *fixture,
+    struct compaction *compaction,
+    struct free_set_reservation *reservation
+)
+{
+    compaction_begin(compaction, reservation, fixture->beat + 1);
+    enum progress progress = compaction_advance(compaction);
+    while (progress == PROGRESS_WAIT) {
+        grid_wait(&fixture->storage.grid);
+        progress = compaction_advance(compaction);
+    }
+    return progress == PROGRESS_DONE ? TACTUS_OK : fixture->storage.fault.status;
+}
+
+enum tactus_status lsm_fixture_half_bar_end(struct lsm_fixture *fixture)
+{
+    struct free_set *set = &fixture->storage.grid.free_set;
+    struct free_set_reservation log_reservation;
+    struct free_set_reservation reservations[LEVELS];
+    uint64_t entries = 0;
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        const struct compaction *compaction = &fixture->tree.compactions[level];
+        if (compaction_is_selected(compaction)) entries += compaction_entry_count_max(compaction);
+    }
+    const uint64_t log_blocks = manifest_log_blocks_for(&fixture->log, entries);
+    bool is_reserved = free_set_reserve(set, log_blocks, &log_reservation);
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        const struct compaction *compaction = &fixture->tree.compactions[level];
+        if (!compaction_is_selected(compaction)) continue;
+        const uint64_t blocks = compaction_block_count_max(compaction);
+        is_reserved = is_reserved && free_set_reserve(set, blocks, &reservations[level]);
+    }
+    assert(is_reserved);
+    manifest_log_reserve(&fixture->log, entries, &log_reservation);
+
+    bool has_run[LEVELS] = {false};
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        struct compaction *compaction = &fixture->tree.compactions[level];
+        has_run[level] = compaction_is_selected(compaction);
+        if (has_run[level]) TRY(compaction_run(fixture, compaction, &reservations[level]));
+    }
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        if (!has_run[level]) continue;
+        compaction_apply(&fixture->tree.compactions[level]);
+        free_set_forfeit(set, &reservations[level]);
+    }
+    manifest_log_forfeit(&fixture->log);
+    free_set_forfeit(set, &log_reservation);
+    fixture->half_bars += 1;
+    return TACTUS_OK;
+}
+
+static enum tactus_status capture_checkpoint(struct lsm_fixture *fixture)
+{
+    struct manifest_log_references references;
+    manifest_log_close(&fixture->log, &references);
+    const struct checkpoint_capture capture = {
+        .op_covered = fixture->beat,
+        .op_captured = fixture->beat,
+        .beat_capture = fixture->beat,
+        .manifest_oldest = references.oldest,
+        .manifest_newest = references.newest,
+        .manifest_block_count = references.block_count,
+        .state = (const uint8_t *)"state",
+        .state_size = 5};
+    TRY(grid_writes_finish(&fixture->storage.grid));
+    TRY(checkpoint_capture(&fixture->storage.checkpoint, &capture));
+    fixture->beat_captured = fixture->beat;
+    return TACTUS_OK;
+}
+
+enum tactus_status lsm_fixture_boundary(struct lsm_fixture *fixture, bool capture)
+{
+    const uint64_t bar = fixture->options.bar_beats;
+    const bool is_new =
+        fixture->beat_captured == UINT64_MAX || fixture->beat > fixture->beat_captured;
+    const bool ends_bar = (fixture->beat + 1) % bar == 0;
+    const bool has_effect =
+        fixture->beat_captured == UINT64_MAX || fixture->beat == fixture->beat_captured + 1;
+
+    tree_sort_suffix(&fixture->tree);
+    if ((fixture->beat + 1) % (bar / 2) == 0 && is_new) TRY(lsm_fixture_half_bar_end(fixture));
+    if (ends_bar) tree_swap(&fixture->tree);
+    if (has_effect && checkpoint_effect_is_pending(&fixture->storage.checkpoint)) {
+        checkpoint_effect(&fixture->storage.checkpoint);
+    }
+    if (ends_bar && is_new && capture) TRY(capture_checkpoint(fixture));
+    const bool selects = is_new || fixture->beat == fixture->beat_captured;
+    fixture->beat += 1;
+    if (selects) select_for_half_bar(fixture);
+    return TACTUS_OK;
+}
+
+enum tactus_status lsm_fixture_bar(struct lsm_fixture *fixture, bool capture)
+{
+    do {
+        TRY(lsm_fixture_boundary(fixture, capture));
+    } while (fixture->beat % fixture->options.bar_beats != 0);
+    return TACTUS_OK;
+}
+
+enum tactus_status lsm_fixture_get(
+    struct lsm_fixture *fixture, struct key key, void *record, bool *found
+)
+{
+    struct tree *tree = &fixture->tree;
+    *found = false;
+    if (!tree_key_range_contains(tree, key)) return TACTUS_OK;
+    const void *newest = tree_get_mutable(tree, key, tree_visible_all(tree));
+    if (newest != NULL) {
+        *found = !record_is_tombstone(&tree->format.shape, newest);
+        if (*found) bytes_copy(record, newest, tree->format.shape.record_size);
+        return TACTUS_OK;
+    }
+    struct lookup lookup;
+    lookup_init(&lookup, tree, key, record);
+    enum progress progress = lookup_advance(&lookup);
+    while (progress == PROGRESS_WAIT) {
+        grid_wait(&fixture->storage.grid);
+        progress = lookup_advance(&lookup);
+    }
+    *found = lookup.answer == LOOKUP_FOUND;
+    return progress == PROGRESS_DONE ? TACTUS_OK : fixture->storage.fault.status;
+}
+
+enum scan_result lsm_fixture_next(struct lsm_fixture *fixture, const void **record)
+{
+    enum scan_result result = scan_tree_next(&fixture->scan, record);
+    while (result == SCAN_READ_AGAIN) {
+        enum progress progress = scan_tree_advance(&fixture->scan);
+        while (progress == PROGRESS_WAIT) {
+            grid_wait(&fixture->storage.grid);
+            progress = scan_tree_advance(&fixture->scan);
+        }
+        result = scan_tree_next(&fixture->scan, record);
+    }
+    return result;
+}
+
+uint32_t lsm_fixture_pinned(struct lsm_fixture *fixture)
+{
+    struct grid *grid = &fixture->storage.grid;
+    while (grid->reads_in_flight + grid->writes_in_flight > 0)
+        grid_wait(grid);
+    return grid->cache.pinned_count - (fixture->log.frame == NULL ? 0 : 1);
+}
+
+struct checksum lsm_fixture_image(const struct lsm_fixture *fixture)
+{
+    struct checksum_stream stream;
+    checksum_stream_begin(&stream, (struct checksum){0});
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        const struct manifest_level *tables = &fixture->tree.manifest.levels[level];
+        const struct table_info *table = manifest_level_first(tables);
+        for (; table != NULL; table = manifest_level_next(tables, table)) {
+            struct manifest_entry entry;
+            manifest_entry_encode(&entry, MANIFEST_INSERT, table);
+            checksum_stream_add(&stream, &entry, sizeof entry);
+        }
+    }
+    const struct free_set *set = &fixture->storage.grid.free_set;
+    const uint64_t numbers[] = {
+        free_set_count_acquired(set),
+        free_set_count_released(set),
+        free_set_highest_acquired(set),
+        fixture->log.references.block_count,
+        fixture->log.references.newest.checksum.low,
+        fixture->log.entry_count,
+        fixture->log.frame_address,
+        fixture->log.extents.count};
+    checksum_stream_add(&stream, numbers, sizeof numbers);
+    return checksum_stream_end(&stream);
+}

@@ -1,0 +1,407 @@
+#include "base/bytes.h"
+#include "base/integer.h"
+#include "lsm/compaction_pick.h"
+#include "support/lsm_fixture.h"
+#include "support/test.h"
+
+enum { RECORD_MAX = 100, BAR = 4 };
+
+static struct lsm_fixture fixture;
+static struct simulated_disk *disk;
+static struct lsm_fixture_options options;
+
+static void begin(enum tree_usage usage)
+{
+    options = (struct lsm_fixture_options
+    ){.shape = usage == TREE_INDEX ? record_shape_index64() : record_shape_id64(),
+      .usage = usage,
+      .point_lookups = usage == TREE_GENERAL,
+      .record_max = RECORD_MAX,
+      .bar_beats = BAR};
+    disk = lsm_fixture_disk(1, &options);
+    lsm_fixture_begin(&fixture, disk, &options);
+    lsm_fixture_create(&fixture);
+}
+
+static void end(void)
+{
+    EXPECT(lsm_fixture_pinned(&fixture) == 0);
+    lsm_fixture_end(&fixture);
+    simulated_disk_free(disk);
+}
+
+static void put_range(uint64_t first, uint64_t count)
+{
+    for (uint64_t id = first; id < first + count; id += 1) {
+        const uint64_t record[2] = {id, id + 1000};
+        tree_put(&fixture.tree, record);
+    }
+}
+
+static void remove_range(uint64_t first, uint64_t count)
+{
+    for (uint64_t id = first; id < first + count; id += 1) {
+        const uint64_t record[2] = {id, id + 1000};
+        tree_remove(&fixture.tree, record);
+    }
+}
+
+static void bar(void)
+{
+    tree_settle(&fixture.tree);
+    EXPECT(lsm_fixture_bar(&fixture, false) == TACTUS_OK);
+    tree_check(&fixture.tree);
+}
+
+static const struct compaction_counters *total(uint8_t level)
+{
+    return &fixture.tree.compactions[level].total;
+}
+
+static uint32_t count_of(uint8_t level)
+{
+    return tree_table_count(&fixture.tree, level);
+}
+
+static const struct table_info *first_of(uint8_t level)
+{
+    return manifest_level_first(&fixture.tree.manifest.levels[level]);
+}
+
+TEST(compaction, runs_odd_targets_in_the_first_half_of_a_bar)
+{
+    EXPECT(compaction_is_active(1, HALF_BAR_FIRST) && compaction_is_active(5, HALF_BAR_FIRST));
+    EXPECT(compaction_is_active(0, HALF_BAR_SECOND) && compaction_is_active(6, HALF_BAR_SECOND));
+    EXPECT(!compaction_is_active(0, HALF_BAR_FIRST) && !compaction_is_active(3, HALF_BAR_SECOND));
+}
+
+TEST(compaction, writes_the_immutable_table_even_if_it_overlaps_nothing)
+{
+    begin(TREE_GENERAL);
+    put_range(1, 100);
+    bar();
+    EXPECT(count_of(0) == 0);
+    EXPECT(!tree_immutable_is_flushed(&fixture.tree));
+    bar();
+    EXPECT(count_of(0) == 1);
+    EXPECT(tree_immutable_is_flushed(&fixture.tree));
+    EXPECT(total(0)->merges == 1 && total(0)->tables_moved == 0);
+    EXPECT(total(0)->records_in == 100 && total(0)->records_out == 100);
+    EXPECT(first_of(0)->value_count == 100);
+    EXPECT(first_of(0)->snapshot_min == 2 * BAR); /* the first beat of the next half-bar */
+    bar();
+    EXPECT(total(0)->merges == 1); /* there is nothing to do */
+    end();
+}
+
+TEST(compaction, takes_a_level_at_its_limit_and_moves_what_overlaps_nothing)
+{
+    begin(TREE_GENERAL);
+    for (uint64_t index = 0; index < 4; index += 1) {
+        put_range(1 + index * 1000, 100);
+        bar();
+    }
+    bar();
+    EXPECT(count_of(0) == 4 && count_of(1) == 0);
+    const struct table_info before = *first_of(0);
+    const uint64_t released = free_set_count_released(&fixture.storage.grid.free_set);
+    bar();
+    EXPECT(count_of(0) == 3 && count_of(1) == 1);
+    EXPECT(total(1)->tables_moved == 1 && total(1)->merges == 0 && total(1)->records_in == 0);
+    const struct table_info *moved = first_of(1);
+    EXPECT(moved->address == before.address && moved->level == 1);
+    EXPECT(moved->snapshot_min == before.snapshot_min && moved->snapshot_max == UINT64_MAX);
+    EXPECT(free_set_count_released(&fixture.storage.grid.free_set) == released);
+    end();
+}
+
+TEST(compaction, merges_what_overlaps_and_lets_go_of_its_inputs)
+{
+    begin(TREE_GENERAL);
+    put_range(1, 100);
+    bar();
+    bar();
+    const struct free_set *set = &fixture.storage.grid.free_set;
+    const uint64_t old = first_of(0)->address;
+    const uint64_t released = free_set_count_released(set);
+    put_range(50, 100);
+    bar();
+    bar();
+    EXPECT(count_of(0) == 1);
+    EXPECT(first_of(0)->value_count == 149);
+    EXPECT(total(0)->records_replaced == 51);
+    EXPECT(total(0)->tables_in == 1 && total(0)->tables_out == 2);
+    EXPECT(free_set_is_released(set, old) && !free_set_is_free(set, old));
+    EXPECT(free_set_count_released(set) == released + 3); /* a value block, its leaf, the root */
+    EXPECT(!manifest_log_is_live(&fixture.log, old));
+    end();
+}
+
+TEST(compaction, keeps_tombstones_while_something_below_may_need_them)
+{
+    begin(TREE_GENERAL);
+    for (uint64_t index = 0; index < 4; index += 1) {
+        put_range(1 + index * 1000, 100);
+        bar();
+    }
+    bar();
+    bar(); /* keys 1 to 100 are in level 1 now */
+    EXPECT(count_of(1) == 1);
+    remove_range(1, 10);
+    bar();
+    bar();
+    EXPECT(total(0)->records_dropped == 0);
+    EXPECT(first_of(0)->value_count == 10);
+    remove_range(2001, 10); /* these are in level 0, and nothing below it overlaps them */
+    bar();
+    bar();
+    EXPECT(total(0)->records_dropped == 10);
+    end();
+}
+
+TEST(compaction, of_what_cancels_leaves_no_table)
+{
+    begin(TREE_INDEX);
+    put_range(1, 100);
+    bar();
+    bar();
+    EXPECT(count_of(0) == 1);
+    remove_range(1, 100);
+    bar();
+    bar();
+    EXPECT(count_of(0) == 0);
+    EXPECT(total(0)->records_cancelled == 200);
+    EXPECT(fixture.log.extents.count == 0);
+    EXPECT(tree_record_count(&fixture.tree) == 0);
+    end();
+}
+
+TEST(compaction, fills_tables_beyond_what_a_bar_brings)
+{
+    begin(TREE_GENERAL);
+    const struct table_geometry *geometry = &fixture.tree.format.geometry;
+    EXPECT(geometry->records_max > RECORD_MAX * BAR);
+    for (uint64_t round = 0; round < 4; round += 1) {
+        for (uint64_t beat = 0; beat < BAR; beat += 1) {
+            for (uint64_t index = 0; index < RECORD_MAX; index += 1) {
+                put_range(1 + (beat * RECORD_MAX + index) * 4 + round, 1);
+            }
+            tree_settle(&fixture.tree);
+            EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+        }
+    }
+    bar();
+    EXPECT(first_of(0)->value_count == geometry->records_max);
+    EXPECT(count_of(0) == (uint32_t)div_ceil_u64(4 * BAR * RECORD_MAX, geometry->records_max));
+    end();
+}
+
+TEST(compaction, knows_how_many_blocks_and_events_it_needs)
+{
+    begin(TREE_GENERAL);
+    put_range(1, 100);
+    for (uint32_t beat = 0; beat < BAR; beat += 1) {
+        if (beat > 0) put_range(1000 * beat, 100);
+        tree_settle(&fixture.tree);
+        EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+    }
+    EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+    EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+    const struct compaction *flush = &fixture.tree.compactions[0];
+    EXPECT(compaction_is_selected(flush));
+    EXPECT(compaction_record_count(flush) == 400);
+    EXPECT(compaction_block_count_max(flush) == 2 + 1 + 1); /* value blocks, leaf, root */
+    EXPECT(compaction_entry_count_max(flush) == 1);
+    const uint64_t acquired = free_set_count_acquired(&fixture.storage.grid.free_set);
+    bar();
+    EXPECT(free_set_count_acquired(&fixture.storage.grid.free_set) == acquired + 4 + 1); /* log */
+    end();
+}
+
+TEST(compaction, logs_its_events_in_the_order_of_the_format)
+{
+    begin(TREE_GENERAL);
+    put_range(1, 50);
+    bar();
+    put_range(1000, 50);
+    bar();
+    bar();
+    EXPECT(count_of(0) == 2);
+    const uint64_t first = first_of(0)->address;
+    const uint64_t second = manifest_level_last(&fixture.tree.manifest.levels[0])->address;
+    put_range(40, 100);
+    put_range(1040, 1);
+    bar();
+    const uint32_t before = fixture.log.entry_count;
+    bar();
+    EXPECT(fixture.log.entry_count == before + 5);
+    const struct manifest_entry *entries =
+        (const void *)(fixture.log.frame->data + BLOCK_HEADER_SIZE);
+    entries += before;
+    const uint64_t snapshot = fixture.beat;
+    EXPECT(entries[0].event == MANIFEST_UPDATE && entries[0].address == first);
+    EXPECT(entries[0].snapshot_max == snapshot - 1);
+    EXPECT(entries[1].event == MANIFEST_UPDATE && entries[1].address == second);
+    EXPECT(entries[2].event == MANIFEST_INSERT && entries[2].snapshot_min == snapshot);
+    EXPECT(entries[3].event == MANIFEST_REMOVE && entries[3].address == second);
+    EXPECT(entries[4].event == MANIFEST_REMOVE && entries[4].address == first);
+    end();
+}
+
+TEST(compaction, answers_what_admission_asks)
+{
+    begin(TREE_GENERAL);
+    for (uint64_t index = 0; index < 5; index += 1) {
+        put_range(1 + index * 1000, 100);
+        bar();
+    }
+    bar();
+    EXPECT(count_of(0) == 4 && count_of(1) == 1);
+    EXPECT(tree_overlap_max(&fixture.tree, 0) == 0);
+    EXPECT(tree_overlap_max(&fixture.tree, LEVELS - 1) == 0);
+    EXPECT(manifest_room(&fixture.tree.manifest, 1024 - 5));
+    EXPECT(!manifest_room(&fixture.tree.manifest, 1024 - 4));
+    EXPECT(manifest_level_limit(&fixture.tree.manifest, 0) == 4);
+    EXPECT(manifest_level_limit(&fixture.tree.manifest, 6) == 16384);
+    EXPECT(tree_table_blocks_max(&fixture.tree) == 2 + 1 + 1);
+    end();
+}
+
+TEST(compaction, fails_on_a_damaged_input_and_keeps_nothing)
+{
+    begin(TREE_GENERAL);
+    put_range(1, 100);
+    bar();
+    bar();
+    EXPECT(lsm_fixture_bar(&fixture, true) == TACTUS_OK);
+    const uint64_t address = first_of(0)->address - 2; /* its value block, by R12 */
+    const uint64_t offset = layout_block_offset(&fixture.storage.layout, address);
+    lsm_fixture_end(&fixture);
+    simulated_disk_flip(disk, offset + 200, 1);
+    lsm_fixture_begin(&fixture, disk, &options);
+    EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
+    EXPECT(lsm_fixture_bar(&fixture, false) == TACTUS_OK); /* what was replayed: nothing */
+    put_range(50, 10);
+    tree_settle(&fixture.tree);
+    EXPECT(lsm_fixture_bar(&fixture, false) == TACTUS_OK);
+    EXPECT(lsm_fixture_bar(&fixture, false) == TACTUS_CORRUPT);
+    EXPECT(fixture.storage.fault.address == address);
+    EXPECT(fixture.tree.compactions[0].stage == COMPACTION_FAILED);
+    EXPECT(fixture.pool.user == NULL);
+    end();
+}
+
+TEST(compaction, refuses_a_table_that_is_newer_than_now)
+{
+    begin(TREE_GENERAL);
+    put_range(1, 100);
+    bar();
+    bar();
+    put_range(50, 10);
+    bar();
+    fixture.beat = 3; /* as if a hostile log had brought the table from the future */
+    struct compaction *compaction = &fixture.tree.compactions[0];
+    EXPECT(compaction_select(compaction));
+    struct free_set *set = &fixture.storage.grid.free_set;
+    struct free_set_reservation reservation;
+    EXPECT(free_set_reserve(set, compaction_block_count_max(compaction), &reservation));
+    compaction_begin(compaction, &reservation, fixture.beat + 1);
+    EXPECT(compaction_advance(compaction) == PROGRESS_FAILED);
+    EXPECT(fixture.storage.fault.status == TACTUS_CORRUPT);
+    end();
+}
+
+/* Gives the first table of level 0 a root that claims more records than there are, or fewer. */
+static void forge_root(uint32_t more, uint32_t fewer)
+{
+    struct grid *grid = &fixture.storage.grid;
+    struct manifest_level *level = &fixture.tree.manifest.levels[0];
+    struct table_info info = *manifest_level_first(level);
+    manifest_level_remove(level, manifest_level_first(level));
+    info.value_count = info.value_count + more - fewer;
+
+    struct grid_read read = {0};
+    grid_read_start(grid, &read, table_info_root(&info), BLOCK_ROOT, info.tree);
+    EXPECT(grid_read_finish(grid, &read) == TACTUS_OK);
+    struct block_frame *frame = grid_frame_take(grid);
+    bytes_copy(frame->data, read.frame->data, fixture.shared.block_size);
+    struct table_root root = table_root_decode(frame->data);
+    root.record_count = info.value_count;
+    store_u64(block_header_of(frame->data)->metadata + 16, root.record_count);
+    EXPECT(table_root_decode(frame->data).record_count == root.record_count);
+
+    struct free_set_reservation reservation;
+    EXPECT(free_set_reserve(&grid->free_set, 1, &reservation));
+    info.address = free_set_acquire(&grid->free_set, &reservation);
+    free_set_forfeit(&grid->free_set, &reservation);
+    info.checksum = grid_write_start(grid, frame, info.address).checksum;
+    grid_unref(grid, frame);
+    grid_read_cancel(grid, &read);
+    EXPECT(manifest_level_insert(level, &info));
+}
+
+static void expect_forged_root_is_refused(uint32_t more, uint32_t fewer)
+{
+    begin(TREE_GENERAL);
+    for (uint64_t first = 1; first < 300; first += 100) {
+        put_range(first, 100);
+        tree_settle(&fixture.tree);
+        EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+    }
+    bar();
+    bar();
+    forge_root(more, fewer);
+    put_range(50, 10);
+    tree_settle(&fixture.tree);
+    EXPECT(lsm_fixture_bar(&fixture, false) == TACTUS_OK);
+    EXPECT(lsm_fixture_bar(&fixture, false) == TACTUS_CORRUPT);
+    EXPECT(fixture.storage.fault.level == 0 && fixture.storage.fault.tree == LSM_FIXTURE_TREE);
+    end();
+}
+
+TEST(compaction, counts_the_records_that_a_table_claims)
+{
+    expect_forged_root_is_refused(1, 0);
+    expect_forged_root_is_refused(0, 1);
+}
+
+TEST(compaction, finds_an_index_that_holds_a_key_twice)
+{
+    begin(TREE_INDEX);
+    put_range(1, 10);
+    bar();
+    bar();
+    put_range(5, 1); /* as a damaged file would have it */
+    tree_settle(&fixture.tree);
+    EXPECT(lsm_fixture_bar(&fixture, false) == TACTUS_OK);
+    EXPECT(lsm_fixture_bar(&fixture, false) == TACTUS_CORRUPT);
+    end();
+}
+
+TEST(compaction, is_abandoned_when_the_database_closes_in_its_middle)
+{
+    begin(TREE_GENERAL);
+    for (uint64_t first = 1; first < 300; first += 100) {
+        put_range(first, 100);
+        tree_settle(&fixture.tree);
+        EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+    }
+    bar();
+    bar();
+    put_range(50, 10);
+    bar();
+    EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+    EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+    struct compaction *compaction = &fixture.tree.compactions[0];
+    struct free_set *set = &fixture.storage.grid.free_set;
+    struct free_set_reservation reservation;
+    EXPECT(free_set_reserve(set, compaction_block_count_max(compaction), &reservation));
+    compaction_begin(compaction, &reservation, fixture.beat + 1);
+    EXPECT(fixture.pool.user == compaction);
+    compaction_pool_abandon(&fixture.pool);
+    compaction_pool_abandon(&fixture.pool); /* nothing runs: fine */
+    EXPECT(compaction->stage == COMPACTION_FAILED);
+    end();
+}
+
+TEST_MAIN()

@@ -1,0 +1,195 @@
+#include "base/bytes.h"
+#include "support/lsm_fixture.h"
+#include "support/test.h"
+
+static struct lsm_fixture fixture;
+static struct simulated_disk *disk;
+static struct lsm_fixture_options options;
+
+static void begin(void)
+{
+    options = (struct lsm_fixture_options
+    ){.shape = record_shape_id64(),
+      .usage = TREE_GENERAL,
+      .point_lookups = true,
+      .record_max = 100,
+      .bar_beats = 4};
+    disk = lsm_fixture_disk(1, &options);
+    lsm_fixture_begin(&fixture, disk, &options);
+    lsm_fixture_create(&fixture);
+}
+
+static void end(void)
+{
+    EXPECT(lsm_fixture_pinned(&fixture) == 0);
+    lsm_fixture_end(&fixture);
+    simulated_disk_free(disk);
+}
+
+static void put(uint64_t id, uint64_t timestamp)
+{
+    const uint64_t record[2] = {id, timestamp};
+    tree_put(&fixture.tree, record);
+}
+
+static void remove_id(uint64_t id)
+{
+    const uint64_t record[2] = {id, 0};
+    tree_remove(&fixture.tree, record);
+}
+
+static void bar(bool capture)
+{
+    tree_settle(&fixture.tree);
+    EXPECT(lsm_fixture_bar(&fixture, capture) == TACTUS_OK);
+}
+
+/* 0: absent. Not the mutable table. */
+static uint64_t look_up(uint64_t id)
+{
+    struct lookup lookup;
+    uint64_t record[2] = {0, 0};
+    lookup_init(&lookup, &fixture.tree, key_from_u64(id), record);
+    enum progress progress = lookup_advance(&lookup);
+    while (progress == PROGRESS_WAIT) {
+        grid_wait(&fixture.storage.grid);
+        progress = lookup_advance(&lookup);
+    }
+    EXPECT(progress == PROGRESS_DONE);
+    EXPECT(lookup.answer == (record[1] == 0 ? LOOKUP_ABSENT : LOOKUP_FOUND));
+    return record[1];
+}
+
+TEST(lookup, leaves_the_mutable_table_to_its_caller)
+{
+    begin();
+    put(5, 50);
+    EXPECT(look_up(5) == 0);
+    const uint64_t *found = tree_get_mutable(&fixture.tree, key_from_u64(5), 1);
+    EXPECT(found != NULL && found[1] == 50);
+    end();
+}
+
+TEST(lookup, asks_the_immutable_table_before_the_levels)
+{
+    begin();
+    put(5, 50);
+    put(6, 60);
+    bar(false); /* immutable */
+    EXPECT(look_up(5) == 50);
+    bar(false); /* level 0 */
+    EXPECT(tree_table_count(&fixture.tree, 0) == 1);
+    EXPECT(look_up(5) == 50);
+    EXPECT(look_up(7) == 0);
+    put(5, 51);
+    bar(false);
+    EXPECT(look_up(5) == 51);
+    EXPECT(look_up(6) == 60);
+    end();
+}
+
+TEST(lookup, answers_absent_for_a_tombstone_that_hides_an_older_record)
+{
+    begin();
+    for (uint64_t id = 1; id < 100; id += 1)
+        put(id, id * 10);
+    bar(false);
+    bar(false);
+    remove_id(5);
+    bar(false); /* the tombstone is in the immutable table */
+    EXPECT(look_up(5) == 0);
+    EXPECT(look_up(6) == 60);
+    bar(false); /* merged into level 0, where nothing is left of it */
+    EXPECT(look_up(5) == 0);
+    EXPECT(look_up(6) == 60);
+    EXPECT(fixture.tree.compactions[0].total.records_dropped == 1);
+    end();
+}
+
+TEST(lookup, of_a_key_outside_all_ranges_need_not_begin)
+{
+    begin();
+    EXPECT(!tree_key_range_contains(&fixture.tree, key_from_u64(5)));
+    put(5, 50);
+    put(9, 90);
+    EXPECT(tree_key_range_contains(&fixture.tree, key_from_u64(7)));
+    bar(false);
+    EXPECT(tree_key_range_contains(&fixture.tree, key_from_u64(5)));
+    EXPECT(!tree_key_range_contains(&fixture.tree, key_from_u64(10)));
+    bar(false);
+    EXPECT(tree_key_range_contains(&fixture.tree, key_from_u64(9)));
+    EXPECT(!tree_key_range_contains(&fixture.tree, key_from_u64(4)));
+    end();
+}
+
+TEST(lookup, several_are_advanced_side_by_side)
+{
+    begin();
+    for (uint64_t id = 1; id < 100; id += 1)
+        put(id * 3, id);
+    bar(false);
+    bar(true);
+    lsm_fixture_end(&fixture);
+    lsm_fixture_begin(&fixture, disk, &options); /* with an empty cache */
+    EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
+
+    struct lookup lookups[LSM_FIXTURE_LOOKUPS];
+    uint64_t records[LSM_FIXTURE_LOOKUPS][2];
+    uint32_t waiting = LSM_FIXTURE_LOOKUPS;
+    for (uint32_t i = 0; i < LSM_FIXTURE_LOOKUPS; i += 1) {
+        lookup_init(&lookups[i], &fixture.tree, key_from_u64(i * 3 + 3), records[i]);
+    }
+    for (uint32_t rounds = 0; waiting > 0; rounds += 1) {
+        EXPECT(rounds < 10);
+        waiting = 0;
+        for (uint32_t i = 0; i < LSM_FIXTURE_LOOKUPS; i += 1) {
+            if (lookup_advance(&lookups[i]) == PROGRESS_WAIT) waiting += 1;
+        }
+        if (waiting > 0) grid_wait(&fixture.storage.grid);
+    }
+    for (uint32_t i = 0; i < LSM_FIXTURE_LOOKUPS; i += 1) {
+        EXPECT(lookups[i].answer == LOOKUP_FOUND);
+        EXPECT(records[i][1] == i + 1);
+    }
+    end();
+}
+
+TEST(lookup, may_be_cancelled_while_it_waits)
+{
+    begin();
+    put(5, 50);
+    bar(false);
+    bar(true);
+    lsm_fixture_end(&fixture);
+    lsm_fixture_begin(&fixture, disk, &options);
+    EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
+    struct lookup lookup;
+    uint64_t record[2];
+    lookup_init(&lookup, &fixture.tree, key_from_u64(5), record);
+    EXPECT(lookup_advance(&lookup) == PROGRESS_WAIT);
+    lookup_cancel(&lookup);
+    EXPECT(lookup.answer == 0);
+    end();
+}
+
+TEST(lookup, fails_on_a_damaged_block_and_says_which)
+{
+    begin();
+    put(5, 50);
+    bar(false);
+    bar(true);
+    const uint64_t address = manifest_level_first(&fixture.tree.manifest.levels[0])->address;
+    const uint64_t offset = layout_block_offset(&fixture.storage.layout, address);
+    lsm_fixture_end(&fixture);
+    simulated_disk_flip(disk, offset + 130, 3);
+    lsm_fixture_begin(&fixture, disk, &options);
+    EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
+    uint64_t record[2];
+    bool found = true;
+    EXPECT(lsm_fixture_get(&fixture, key_from_u64(5), record, &found) == TACTUS_CORRUPT);
+    EXPECT(!found);
+    EXPECT(fixture.storage.fault.address == address);
+    end();
+}
+
+TEST_MAIN()

@@ -1,0 +1,244 @@
+#include "base/bytes.h"
+#include "base/integer.h"
+#include "support/lsm_fixture.h"
+#include "support/test.h"
+
+static struct lsm_fixture fixture;
+static struct simulated_disk *disk;
+static struct lsm_fixture_options options;
+
+static void begin(void)
+{
+    options = (struct lsm_fixture_options
+    ){.shape = record_shape_id64(),
+      .usage = TREE_GENERAL,
+      .point_lookups = true,
+      .record_max = 10,
+      .bar_beats = 4};
+    disk = lsm_fixture_disk(1, &options);
+    lsm_fixture_begin(&fixture, disk, &options);
+    lsm_fixture_create(&fixture);
+}
+
+static void end(void)
+{
+    scan_tree_stop(&fixture.scan);
+    EXPECT(lsm_fixture_pinned(&fixture) == 0);
+    lsm_fixture_end(&fixture);
+    simulated_disk_free(disk);
+}
+
+static void put(uint64_t id, uint64_t timestamp)
+{
+    const uint64_t record[2] = {id, timestamp};
+    tree_put(&fixture.tree, record);
+}
+
+static void remove_id(uint64_t id)
+{
+    const uint64_t record[2] = {id, 0};
+    tree_remove(&fixture.tree, record);
+}
+
+static void beat(void)
+{
+    tree_settle(&fixture.tree);
+    EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+}
+
+static void bar(bool capture)
+{
+    tree_settle(&fixture.tree);
+    EXPECT(lsm_fixture_bar(&fixture, capture) == TACTUS_OK);
+}
+
+static enum tactus_status start(uint64_t key_min, uint64_t key_max, bool descending)
+{
+    scan_tree_stop(&fixture.scan);
+    const struct scan_tree_range range = {
+        .tree = &fixture.tree,
+        .key_min = key_from_u64(key_min),
+        .key_max = key_from_u64(key_max),
+        .descending = descending,
+        .visible_count = tree_visible_all(&fixture.tree)};
+    return scan_tree_start(&fixture.scan, &range);
+}
+
+/* The next timestamp; 0 at the end. */
+static uint64_t next(void)
+{
+    const void *record = NULL;
+    const enum scan_result result = lsm_fixture_next(&fixture, &record);
+    EXPECT(result == SCAN_RECORD || result == SCAN_END);
+    return result == SCAN_END ? 0 : load_u64((const uint8_t *)record + 8);
+}
+
+/* Whether the range holds exactly these timestamps, both ways. */
+static bool holds(uint64_t key_min, uint64_t key_max, const uint64_t *wanted, uint32_t count)
+{
+    EXPECT(start(key_min, key_max, false) == TACTUS_OK);
+    for (uint32_t i = 0; i < count; i += 1) {
+        if (next() != wanted[i]) return false;
+    }
+    if (next() != 0 || next() != 0) return false;
+    EXPECT(start(key_min, key_max, true) == TACTUS_OK);
+    for (uint32_t i = count; i > 0; i -= 1) {
+        if (next() != wanted[i - 1]) return false;
+    }
+    return next() == 0;
+}
+
+TEST(scan_tree, of_an_empty_tree_ends_at_once)
+{
+    begin();
+    EXPECT(holds(0, UINT64_MAX, NULL, 0));
+    EXPECT(holds(9, 3, NULL, 0)); /* a range that is none */
+    end();
+}
+
+TEST(scan_tree, gives_the_newest_record_wherever_the_older_ones_are)
+{
+    begin();
+    for (uint64_t id = 1; id <= 6; id += 1)
+        put(id, id * 10);
+    bar(false);
+    bar(false); /* in level 0 */
+    for (uint64_t id = 2; id <= 6; id += 1)
+        put(id, id * 10 + 1);
+    bar(false); /* immutable */
+    for (uint64_t id = 3; id <= 6; id += 1)
+        put(id, id * 10 + 2);
+    beat(); /* an older run */
+    for (uint64_t id = 5; id >= 4; id -= 1)
+        put(id, id * 10 + 3);
+    put(6, 63);
+    beat(); /* a newer run */
+    put(6, 64);
+    put(5, 54);
+    put(6, 65); /* not sorted */
+    const uint64_t wanted[] = {10, 21, 32, 43, 54, 65};
+    EXPECT(fixture.tree.mutable->run_count == 2);
+    EXPECT(tree_table_count(&fixture.tree, 0) == 1);
+    EXPECT(holds(0, UINT64_MAX, wanted, 6));
+    EXPECT(holds(2, 5, wanted + 1, 4));
+    EXPECT(holds(4, 4, wanted + 3, 1));
+    EXPECT(holds(7, 9, NULL, 0));
+    end();
+}
+
+TEST(scan_tree, leaves_out_what_was_removed_and_what_that_hides)
+{
+    begin();
+    for (uint64_t id = 1; id <= 5; id += 1)
+        put(id, id * 10);
+    bar(false);
+    bar(false);
+    remove_id(1);
+    remove_id(3);
+    bar(false);
+    remove_id(5);
+    put(3, 33);
+    const uint64_t wanted[] = {20, 33, 40};
+    EXPECT(holds(0, UINT64_MAX, wanted, 3));
+    end();
+}
+
+TEST(scan_tree, sees_only_what_its_reader_may_see)
+{
+    begin();
+    put(1, 10);
+    tree_settle(&fixture.tree);
+    put(1, 11);
+    put(2, 20);
+    EXPECT(start(0, 9, false) == TACTUS_OK);
+    EXPECT(next() == 11 && next() == 20 && next() == 0);
+    scan_tree_stop(&fixture.scan);
+    const struct scan_tree_range range = {
+        .tree = &fixture.tree,
+        .key_max = key_from_u64(9),
+        .visible_count = tree_visible_settled(&fixture.tree)};
+    EXPECT(scan_tree_start(&fixture.scan, &range) == TACTUS_OK);
+    EXPECT(next() == 10 && next() == 0);
+    end();
+}
+
+TEST(scan_tree, refuses_more_unsorted_records_than_it_has_room_for)
+{
+    begin();
+    fixture.scan.permutation_max = 3;
+    for (uint64_t id = 1; id <= 4; id += 1)
+        put(id, id * 10);
+    EXPECT(start(1, 4, false) == TACTUS_LIMIT);
+    EXPECT(start(2, 4, true) == TACTUS_OK);
+    EXPECT(next() == 40);
+    scan_tree_stop(&fixture.scan);
+    beat(); /* sorted now */
+    EXPECT(start(1, 4, false) == TACTUS_OK);
+    end();
+}
+
+TEST(scan_tree, crosses_the_tables_of_a_level)
+{
+    begin();
+    for (uint64_t round = 0; round < 4; round += 1) {
+        for (uint64_t id = 1; id <= 5; id += 1)
+            put(round * 100 + id, round * 100 + id);
+        bar(false);
+    }
+    bar(true);
+    EXPECT(tree_table_count(&fixture.tree, 0) == 4);
+    lsm_fixture_end(&fixture);
+    lsm_fixture_begin(&fixture, disk, &options); /* with an empty cache */
+    EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
+    const uint64_t wanted[] = {4, 5, 101, 102, 103, 104, 105, 201, 202};
+    EXPECT(holds(4, 202, wanted, 9));
+    EXPECT(holds(106, 200, NULL, 0)); /* between two tables */
+    EXPECT(holds(106, 201, wanted + 7, 1));
+    end();
+}
+
+TEST(scan_tree, may_stop_while_it_waits)
+{
+    begin();
+    for (uint64_t id = 1; id <= 5; id += 1)
+        put(id, id);
+    bar(false);
+    bar(true);
+    lsm_fixture_end(&fixture);
+    lsm_fixture_begin(&fixture, disk, &options);
+    EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
+    EXPECT(start(0, 9, false) == TACTUS_OK);
+    const void *record = NULL;
+    EXPECT(scan_tree_next(&fixture.scan, &record) == SCAN_READ_AGAIN);
+    EXPECT(scan_tree_advance(&fixture.scan) == PROGRESS_WAIT);
+    scan_tree_stop(&fixture.scan);
+    EXPECT(lsm_fixture_pinned(&fixture) == 0);
+    EXPECT(start(0, 9, true) == TACTUS_OK);
+    EXPECT(next() == 5);
+    end();
+}
+
+TEST(scan_tree, fails_on_a_damaged_block_and_stays_failed)
+{
+    begin();
+    for (uint64_t id = 1; id <= 5; id += 1)
+        put(id, id);
+    bar(false);
+    bar(true);
+    const uint64_t address = manifest_level_first(&fixture.tree.manifest.levels[0])->address;
+    const uint64_t offset = layout_block_offset(&fixture.storage.layout, address);
+    lsm_fixture_end(&fixture);
+    simulated_disk_flip(disk, offset + 50, 3);
+    lsm_fixture_begin(&fixture, disk, &options);
+    EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
+    EXPECT(start(0, 9, false) == TACTUS_OK);
+    const void *record = NULL;
+    EXPECT(lsm_fixture_next(&fixture, &record) == SCAN_FAILED);
+    EXPECT(scan_tree_next(&fixture.scan, &record) == SCAN_FAILED);
+    EXPECT(scan_tree_advance(&fixture.scan) == PROGRESS_FAILED);
+    EXPECT(fixture.storage.fault.status == TACTUS_CORRUPT);
+    EXPECT(fixture.storage.fault.address == address);
+    end();
+}
+
+TEST_MAIN()
