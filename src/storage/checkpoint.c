@@ -144,6 +144,7 @@ enum tactus_status checkpoint_capture_finish(struct checkpoint *checkpoint)
 
     struct superblock next = *checkpoint->options.superblock;
     next.checkpoint = checkpoint->next;
+    next.file_block_count = grid->block_count;
     struct fault fault = {0};
     /* It flushes the file before its first copy, which makes the grid and the journal durable. */
     if (superblock_write(grid->options.reactor, &next, &fault) != TACTUS_OK) {

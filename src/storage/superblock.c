@@ -128,6 +128,9 @@ const char *superblock_fault(const struct superblock *superblock)
     const char *why = file_options_fault(options);
     if (why == NULL) why = checkpoint_fault(checkpoint, options);
     if (why != NULL) return why;
+    if (superblock->file_block_count > options->size_max / options->block_size) {
+        return "the file has more blocks than size_max allows";
+    }
     return trailer_fault(&superblock->schema, checkpoint->block_count, options->block_size);
 }
 
@@ -283,7 +286,9 @@ static enum tactus_status length_check(
     struct layout layout;
     const struct file_options *options = &superblock->options;
     layout_init(&layout, options->block_size, options->journal_bytes, options->size_max);
-    const uint64_t wanted = layout_file_size(&layout, superblock->checkpoint.block_count);
+    const uint64_t blocks =
+        max_u64(superblock->checkpoint.block_count, superblock->file_block_count);
+    const uint64_t wanted = layout_file_size(&layout, blocks);
     if (file_size(reactor) >= wanted) return TACTUS_OK;
     return fault_set(
         fault,

@@ -61,6 +61,7 @@ struct checksum superblock_disk_encode(
     checksum_store(disk->parent, superblock->parent);
     disk->epoch = superblock->epoch;
     disk->epoch_first_op = superblock->epoch_first_op;
+    disk->file_block_count = superblock->file_block_count;
     disk->schema = superblock->schema;
     encode_options(disk, &superblock->options);
     encode_checkpoint(disk, &superblock->checkpoint);
@@ -148,6 +149,7 @@ const char *superblock_disk_decode(
     superblock->parent = checksum_load(disk->parent);
     superblock->epoch = disk->epoch;
     superblock->epoch_first_op = disk->epoch_first_op;
+    superblock->file_block_count = disk->file_block_count;
     superblock->schema = disk->schema;
     superblock->options = decode_options(disk);
     superblock->checkpoint = decode_checkpoint(disk);

@@ -59,7 +59,8 @@ struct superblock_disk {
     struct block_reference manifest_newest; /* 568 */
     uint64_t manifest_block_count;          /* 600 */
     uint64_t block_count;                   /* 608 */
-    uint8_t reserved[3480];                 /* 616 */
+    uint64_t file_block_count;              /* 616 */
+    uint8_t reserved[3472];                 /* 624 */
 };
 #pragma GCC diagnostic pop
 static_assert(sizeof(struct trailer_reference) == 56, "docs/format.md: trailer reference");
@@ -109,7 +110,10 @@ static_assert(
     offsetof(struct superblock_disk, manifest_block_count) == 600, "docs/format.md: superblock"
 );
 static_assert(offsetof(struct superblock_disk, block_count) == 608, "docs/format.md: superblock");
-static_assert(offsetof(struct superblock_disk, reserved) == 616, "docs/format.md: superblock");
+static_assert(
+    offsetof(struct superblock_disk, file_block_count) == 616, "docs/format.md: superblock"
+);
+static_assert(offsetof(struct superblock_disk, reserved) == 624, "docs/format.md: superblock");
 
 /* Fills every byte of *disk, as copy 0, and returns the checksum. superblock_fault() must be
  * NULL. */

@@ -378,7 +378,7 @@ TEST(superblock, an_unknown_version_is_refused_by_name)
             X(growth_factor, 1) X(growth_factor, 17) X(tables_max, 0) X(keep, 0) X(keep, 17)       \
                 X(snapshots_max, 65) X(runs_max[0], 0) X(runs_max[6], 65)                          \
                     X(reserved_options[0], 1) X(reserved_options[91], 1) X(reserved_schema[7], 1)  \
-                        X(reserved[0], 1) X(reserved[3479], 128) X(op_covered, 91)                 \
+                        X(reserved[0], 1) X(reserved[3471], 128) X(op_covered, 91)                 \
                             X(journal_offset, 1) X(journal_offset, 65536 + 4096)                   \
                                 X(journal_offset, UINT64_MAX - 4095) X(state.last.address, 21)     \
                                     X(state.last.address, 0) X(state.last.copy_address, 21)        \
