@@ -1,0 +1,447 @@
+/* Exported: schema, values as text, lookups, queries. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/integer.h"
+#include "database/database.h"
+#include "forest/field_text.h"
+#include "forest/schema_parser.h"
+
+#include "base/poison.h"
+
+/* ---- Schema ---------------------------------------------------------------------------------- */
+
+static void error_from_text(
+    struct tactus_error *error, enum tactus_status status, const struct text_error *words
+)
+{
+    (void)error_set(error, status, "%s", words->text);
+    if (error == NULL) return;
+    error->line = words->line;
+    error->column = words->column;
+}
+
+enum tactus_status tactus_schema_check(const char *text, struct tactus_error *error)
+{
+    if (text == NULL) return error_set(error, TACTUS_MISUSE, "schema: the text is NULL");
+    return tactus_memory_required(text, NULL, NULL, NULL, error);
+}
+
+const char *tactus_schema_text(const tactus_db *db)
+{
+    return db == NULL || db->magic != DATABASE_MAGIC ? "" : db->schema_text;
+}
+
+enum tactus_status tactus_collection_find(
+    tactus_db *db, const char *name, uint64_t shape, const tactus_collection **collection
+)
+{
+    TRY(database_enter(db));
+    if (name == NULL || collection == NULL) {
+        return database_misuse(db, "collection: name or collection is NULL");
+    }
+    const struct collection_schema *schema = schema_find(db->schema, name);
+    if (schema == NULL) {
+        return error_set(
+            &db->error, TACTUS_ABSENT, "collection %.64s: the schema has none of this name", name
+        );
+    }
+    if (shape != 0 && shape != schema->shape) {
+        return error_set(
+            &db->error,
+            TACTUS_SCHEMA,
+            "collection %s: the program was built for another schema; run `tactus codegen c` anew",
+            name
+        );
+    }
+    *collection = &db->collections[schema->number];
+    return TACTUS_OK;
+}
+
+const tactus_collection *tactus_collection_at(const tactus_db *db, uint32_t number)
+{
+    if (db == NULL || db->magic != DATABASE_MAGIC || number >= db->schema->count) return NULL;
+    return &db->collections[number];
+}
+
+static bool is_collection(const tactus_collection *collection)
+{
+    return collection != NULL && collection->db != NULL && collection->db->magic == DATABASE_MAGIC;
+}
+
+void tactus_collection_info(
+    const tactus_collection *collection, struct tactus_collection_info *info
+)
+{
+    if (info == NULL) return;
+    *info = (struct tactus_collection_info){0};
+    if (!is_collection(collection)) return;
+    const struct collection_schema *schema = collection->collection->schema;
+    *info = (struct tactus_collection_info){
+        .name = schema->name,
+        .kind = 1,
+        .field_count = schema->field_count,
+        .object_bytes = schema->object_bytes,
+        .id_field = schema->id_field,
+        .timestamp_field = schema->timestamp_field,
+        .index_count = schema->index_count,
+        .shape = schema->shape,
+        .timestamp_last = collection->collection->timestamp_last,
+        .batch_max = collection->db->sizing->batch_max,
+    };
+}
+
+enum tactus_status tactus_field_at(
+    const tactus_collection *collection, uint32_t number, struct tactus_field *field
+)
+{
+    if (!is_collection(collection) || field == NULL) return TACTUS_MISUSE;
+    const struct collection_schema *schema = collection->collection->schema;
+    if (number >= schema->field_count) return TACTUS_ABSENT;
+    const struct field *source = &schema->fields[number];
+    *field = (struct tactus_field){
+        .name = source->name,
+        .type = source->type,
+        .offset = source->offset,
+        .size = source->size,
+        .decimals = source->decimals,
+        .flags = source->flags,
+    };
+    return TACTUS_OK;
+}
+
+/* ---- Values as text -------------------------------------------------------------------------- */
+
+enum tactus_status tactus_value_parse(
+    const tactus_collection *collection,
+    uint32_t field,
+    const char *text,
+    size_t bytes,
+    void *object,
+    struct tactus_error *error
+)
+{
+    if (!is_collection(collection) || text == NULL || object == NULL ||
+        field >= collection->collection->schema->field_count) {
+        return error_set(error, TACTUS_MISUSE, "value: an argument is NULL, or no such field");
+    }
+    const struct field *place = &collection->collection->schema->fields[field];
+    struct text_error words = {0};
+    const enum tactus_status status =
+        field_parse(place, text, bytes, (uint8_t *)object + place->offset, &words);
+    if (status != TACTUS_OK) error_from_text(error, status, &words);
+    return status;
+}
+
+size_t tactus_value_format(
+    const tactus_collection *collection,
+    uint32_t field,
+    const void *object,
+    char *buffer,
+    size_t size
+)
+{
+    if (!is_collection(collection) || object == NULL || (buffer == NULL && size > 0) ||
+        field >= collection->collection->schema->field_count) {
+        if (size > 0 && buffer != NULL) buffer[0] = 0;
+        return 0;
+    }
+    const struct field *place = &collection->collection->schema->fields[field];
+    return field_format(place, (const uint8_t *)object + place->offset, buffer, size);
+}
+
+enum tactus_status tactus_text_set(char *field, size_t field_bytes, const char *text)
+{
+    if (field == NULL || text == NULL) return TACTUS_MISUSE;
+    const size_t length = strlen(text);
+    if (length > field_bytes) return TACTUS_INVALID;
+    memcpy(field, text, length);
+    memset(field + length, 0, field_bytes - length);
+    return TACTUS_OK;
+}
+
+/* ---- Lookups --------------------------------------------------------------------------------- */
+
+tactus_view *tactus_latest(tactus_db *db)
+{
+    return db == NULL || db->magic != DATABASE_MAGIC ? NULL : &db->latest;
+}
+
+tactus_view *tactus_txn_view(tactus_txn *txn)
+{
+    return txn == NULL || txn->db == NULL || !txn->open ? NULL : &txn->view;
+}
+
+static enum tactus_status enter_view(const tactus_view *view, const tactus_collection *collection)
+{
+    if (view == NULL || view->db == NULL) return TACTUS_MISUSE;
+    tactus_db *db = view->db;
+    TRY(database_enter(db));
+    if (view->visibility == VISIBLE_ALL && !db->txn.open) {
+        return error_set(
+            &db->error, TACTUS_EXPIRED, "the transaction has ended; read by tactus_latest()"
+        );
+    }
+    if (collection == NULL || collection->db != db) {
+        return database_misuse(db, "the collection is NULL, or another database's");
+    }
+    return TACTUS_OK;
+}
+
+struct get {
+    const struct collection *collection;
+    enum visibility visibility;
+    const uint8_t *ids; /* NULL: by timestamp */
+    const uint64_t *timestamps;
+    uint8_t *objects;
+    struct tactus_result *results;
+    uint32_t absent_count;
+};
+
+static enum tactus_status get_chunk(tactus_db *db, struct get *get, uint32_t first, uint32_t count)
+{
+    const struct collection_schema *schema = get->collection->schema;
+    uint64_t timestamps[RESOLVE_MAX];
+    bool found[RESOLVE_MAX];
+    if (get->ids != NULL) {
+        struct key keys[RESOLVE_MAX];
+        for (uint32_t index = 0; index < count; index += 1) {
+            const uint64_t offset = (uint64_t)(first + index) * schema->id_bytes;
+            keys[index] = codec_id_key(schema, get->ids + offset);
+        }
+        TRY(collection_find(
+            get->collection, &db->forest.resolver, get->visibility, keys, count, timestamps
+        ));
+    } else {
+        for (uint32_t index = 0; index < count; index += 1) {
+            const uint64_t timestamp = get->timestamps[first + index];
+            timestamps[index] = timestamp <= TIMESTAMP_MAX ? timestamp : 0;
+        }
+    }
+    uint8_t *objects = get->objects + (uint64_t)first * schema->object_bytes;
+    TRY(collection_fetch(
+        get->collection, &db->forest.resolver, get->visibility, timestamps, count, objects, found
+    ));
+    for (uint32_t index = 0; index < count; index += 1) {
+        if (!found[index]) get->absent_count += 1;
+        if (get->results == NULL) continue;
+        get->results[first + index] = (struct tactus_result){
+            .timestamp = found[index] ? timestamps[index] : 0,
+            .status = found[index] ? TACTUS_OK : TACTUS_ABSENT,
+        };
+    }
+    return TACTUS_OK;
+}
+
+static enum tactus_status get_all(tactus_db *db, struct get *get, uint32_t count)
+{
+    for (uint32_t first = 0; first < count; first += RESOLVE_MAX) {
+        if (get_chunk(db, get, first, min_u32(count - first, RESOLVE_MAX)) != TACTUS_OK) {
+            return database_failed(db);
+        }
+    }
+    if (get->absent_count == 0) return TACTUS_OK;
+    return error_set(
+        &db->error,
+        get->results == NULL ? TACTUS_ABSENT : TACTUS_SOME,
+        "get from %s: %u of %u objects are absent",
+        get->collection->schema->name,
+        get->absent_count,
+        count
+    );
+}
+
+enum tactus_status tactus_get(
+    tactus_view *view,
+    const tactus_collection *collection,
+    const void *ids,
+    uint32_t count,
+    void *objects,
+    struct tactus_result *results
+)
+{
+    TRY(enter_view(view, collection));
+    if (count > 0 && (ids == NULL || objects == NULL)) {
+        return database_misuse(view->db, "get: ids or objects is NULL");
+    }
+    if (collection->collection->id_tree == NULL) {
+        return tactus_get_by_timestamp(view, collection, ids, count, objects, results);
+    }
+    struct get get = {
+        .collection = collection->collection,
+        .visibility = view->visibility,
+        .ids = ids,
+        .objects = objects,
+        .results = results,
+    };
+    return get_all(view->db, &get, count);
+}
+
+enum tactus_status tactus_get_by_timestamp(
+    tactus_view *view,
+    const tactus_collection *collection,
+    const uint64_t *timestamps,
+    uint32_t count,
+    void *objects,
+    struct tactus_result *results
+)
+{
+    TRY(enter_view(view, collection));
+    if (count > 0 && (timestamps == NULL || objects == NULL)) {
+        return database_misuse(view->db, "get: timestamps or objects is NULL");
+    }
+    struct get get = {
+        .collection = collection->collection,
+        .visibility = view->visibility,
+        .timestamps = timestamps,
+        .objects = objects,
+        .results = results,
+    };
+    return get_all(view->db, &get, count);
+}
+
+/* ---- Queries --------------------------------------------------------------------------------- */
+
+static enum tactus_status query_refused(
+    tactus_db *db, enum tactus_status status, const struct text_error *words
+)
+{
+    error_from_text(&db->error, status, words);
+    return status;
+}
+
+static struct tactus_query *query_slot(tactus_db *db)
+{
+    for (uint32_t index = 0; index < db->query_count_max; index += 1) {
+        if (!db->queries[index].open) return &db->queries[index];
+    }
+    return NULL;
+}
+
+enum tactus_status tactus_prepare(
+    tactus_db *db,
+    const tactus_collection *collection,
+    const char *where,
+    const char *order,
+    tactus_query **query_out
+)
+{
+    TRY(database_enter(db));
+    if (collection == NULL || collection->db != db || query_out == NULL) {
+        return database_misuse(db, "prepare: the collection is another database's, or NULL");
+    }
+    struct tactus_query *query = query_slot(db);
+    if (query == NULL) {
+        return error_set(
+            &db->error,
+            TACTUS_LIMIT,
+            "prepare: %u queries are open; close one, or open with a higher query_count_max",
+            db->query_count_max
+        );
+    }
+    const struct collection_schema *schema = collection->collection->schema;
+    struct text_error words = {0};
+    enum tactus_status status = expression_parse(&query->expression, schema, where, &words);
+    if (status == TACTUS_OK) status = plan_order_parse(schema, order, &query->order, &words);
+    if (status == TACTUS_OK) {
+        status = plan_choose(&query->expression, query->order, &query->plan, &words);
+    }
+    if (status != TACTUS_OK) return query_refused(db, status, &words);
+    query->collection = collection;
+    query->open = true;
+    query->running = false;
+    *query_out = query;
+    return TACTUS_OK;
+}
+
+static enum tactus_status enter_query(tactus_query *query)
+{
+    if (query == NULL || query->db == NULL) return TACTUS_MISUSE;
+    TRY(database_enter(query->db));
+    if (!query->open) return database_misuse(query->db, "the query is closed; prepare another");
+    return TACTUS_OK;
+}
+
+enum tactus_status tactus_bind(tactus_query *query, uint32_t number, const char *value)
+{
+    TRY(enter_query(query));
+    if (value == NULL) return database_misuse(query->db, "bind: the value is NULL");
+    struct text_error words = {0};
+    const enum tactus_status status = expression_bind(&query->expression, number, value, &words);
+    if (status != TACTUS_OK) return query_refused(query->db, status, &words);
+    query_run_stop(&query->run);
+    query->running = false;
+    return TACTUS_OK;
+}
+
+enum tactus_status tactus_run(tactus_query *query, tactus_view *view, const char *token)
+{
+    TRY(enter_query(query));
+    tactus_db *db = query->db;
+    if (view == NULL || view->db != db || token != NULL) {
+        return database_misuse(db, "run: the view is NULL or another's, or a token is given");
+    }
+    TRY(enter_view(view, query->collection));
+    const uint32_t unbound = expression_unbound(&query->expression);
+    if (unbound != 0) {
+        return error_set(
+            &db->error, TACTUS_INVALID, "run: ?%u has no value; call tactus_bind", unbound
+        );
+    }
+    struct text_error words = {0};
+    const enum tactus_status chosen =
+        plan_choose(&query->expression, query->order, &query->plan, &words);
+    if (chosen != TACTUS_OK) return query_refused(db, chosen, &words);
+    const struct query_run_start start = {
+        .collection = query->collection->collection,
+        .expression = &query->expression,
+        .plan = &query->plan,
+        .visibility = view->visibility,
+    };
+    query->running = false;
+    const enum tactus_status status = query_run_start(&query->run, &start);
+    if (status == TACTUS_LIMIT) {
+        return error_set(
+            &db->error,
+            TACTUS_LIMIT,
+            "run: more unsorted objects than a scan has room for; commit, and run again"
+        );
+    }
+    if (status != TACTUS_OK) return database_failed(db);
+    query->running = true;
+    query->generation = db->generation;
+    return TACTUS_OK;
+}
+
+enum tactus_status tactus_next(
+    tactus_query *query, void *objects, uint32_t capacity, uint32_t *count
+)
+{
+    TRY(enter_query(query));
+    tactus_db *db = query->db;
+    if (count == NULL || (objects == NULL && capacity > 0)) {
+        return database_misuse(db, "next: objects or count is NULL");
+    }
+    if (!query->running || query->generation != db->generation) {
+        return error_set(
+            &db->error, TACTUS_EXPIRED, "next: a write has ended this run; run the query again"
+        );
+    }
+    uint32_t got = 0;
+    if (query_run_next(&query->run, objects, capacity, &got) != TACTUS_OK) {
+        query->running = false;
+        return database_failed(db);
+    }
+    *count = got;
+    return TACTUS_OK;
+}
+
+void tactus_query_close(tactus_query *query)
+{
+    if (query == NULL || query->db == NULL || !query->open) return;
+    if (database_enter(query->db) != TACTUS_OK) return;
+    query_run_stop(&query->run);
+    query->open = false;
+    query->running = false;
+}

@@ -1,0 +1,38 @@
+/* What the parts of inspect share. For src/database/inspect*.c alone. */
+#ifndef TACTUS_DATABASE_INSPECT_PARTS_H
+#define TACTUS_DATABASE_INSPECT_PARTS_H
+
+#include "database/inspect.h"
+#include "database/verify_parts.h"
+
+/* What is inspected: the verifier's view of it, whose report writes rows. */
+struct inspect {
+    struct verify verify;
+    struct report report;
+    struct inspect_writer *writer; /* borrowed */
+};
+
+/* A row of a block's place: key_address, key_copy. */
+void inspect_reference(
+    struct inspect_writer *writer, const char *key, const struct block_reference *reference
+);
+
+/* inspect_superblock.c: the four copies, whatever they hold; then what the quorum says. */
+enum tactus_status inspect_copies(
+    struct inspect_writer *writer, struct reactor *reactor, struct fault *fault
+);
+void inspect_superblock(struct inspect_writer *writer, const struct superblock *superblock);
+
+/* inspect_journal.c */
+enum tactus_status inspect_journal(struct inspect *inspect);
+
+/* inspect_grid.c */
+enum tactus_status inspect_manifest(struct inspect *inspect);
+enum tactus_status inspect_trees(struct inspect *inspect);
+enum tactus_status inspect_tables(struct inspect *inspect);
+enum tactus_status inspect_blocks(struct inspect *inspect);
+
+/* Reads trailers and the manifest log, so that marks and tables are known; faults become rows. */
+enum tactus_status inspect_look(struct inspect *inspect);
+
+#endif

@@ -1,0 +1,176 @@
+/* Tables: their blocks against the manifest and each other, and every record in them. */
+#include "database/verify_parts.h"
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "forest/codec.h"
+
+#include "base/poison.h"
+
+void verify_tree_name(const struct schema *schema, uint32_t tree, char *name, uint32_t size)
+{
+    const struct tree_place place = schema_tree(schema, tree);
+    switch (place.kind) {
+    case TREE_KIND_OBJECT: (void)snprintf(name, size, "%s", place.collection->name); break;
+    case TREE_KIND_ID: (void)snprintf(name, size, "%s id", place.collection->name); break;
+    case TREE_KIND_INDEX:
+        (void)snprintf(name, size, "%s index %s", place.collection->name, place.index->name);
+        break;
+    }
+}
+
+/* ---- Records ------------------------------------------------------------------------------------- */
+
+/* What records of one tree are measured by. */
+struct record_rules {
+    const struct table_format *format;
+    struct tree_place place;
+    uint64_t timestamp_max; /* of the collection, as of the capture */
+};
+
+static const char *tombstone_fault(const struct record_shape *shape, const uint8_t *record)
+{
+    _Alignas(8) uint8_t tombstone[RECORD_SIZE_MAX];
+    bytes_copy(tombstone, record, shape->record_size);
+    record_make_tombstone(shape, tombstone);
+    if (bytes_equal(tombstone, record, shape->record_size)) return NULL;
+    return "a tombstone holds more than its key";
+}
+
+static const char *record_fault(const struct record_rules *rules, const uint8_t *record)
+{
+    const struct record_shape *shape = &rules->format->shape;
+    const bool is_tombstone = record_is_tombstone(shape, record);
+    const uint64_t timestamp = record_timestamp(shape, record);
+    if (is_tombstone) {
+        const char *what = tombstone_fault(shape, record);
+        if (what != NULL || !shape->key_has_timestamp) return what;
+    }
+    if (timestamp == 0) return "a record has no timestamp";
+    if (timestamp > rules->timestamp_max) {
+        return "a record's timestamp is above the highest of its collection";
+    }
+    if (is_tombstone || rules->place.kind != TREE_KIND_OBJECT) return NULL;
+    _Alignas(8) uint8_t object[OBJECT_SIZE_MAX];
+    bytes_copy(object, record, shape->record_size);
+    object_from_disk(rules->place.collection, object);
+    return object_fault(rules->place.collection, object);
+}
+
+static void records_look(
+    struct verify *verify,
+    const struct verify_want *want,
+    const struct record_rules *rules,
+    const uint8_t *block
+)
+{
+    const uint32_t count = table_value_count(block);
+    const uint8_t *record = table_value_records(block);
+    verify->record_count += count;
+    for (uint32_t index = 0; index < count; index += 1) {
+        const char *what = record_fault(rules, record);
+        if (what != NULL) verify_block_fault(verify, want, what);
+        record += rules->format->shape.record_size;
+    }
+}
+
+/* ---- Blocks -------------------------------------------------------------------------------------- */
+
+/* A block that is what its parent says may still not be one that our builder makes. */
+static bool table_block_read(struct verify *verify, const struct verify_want *want, uint32_t slot)
+{
+    if (!verify_block_read(verify, want, slot)) return false;
+    if (block_header_read(verify->blocks[slot])->snapshot == want->table->snapshot_min) return true;
+    verify_block_fault(verify, want, "the block was written in another beat than its table");
+    return true;
+}
+
+static void value_look(
+    struct verify *verify,
+    const struct table_info *table,
+    const struct record_rules *rules,
+    const struct table_leaf_entry *entry,
+    const struct table_range *range
+)
+{
+    const struct verify_want want = {
+        .reference = {.address = entry->address, .checksum = entry->checksum},
+        .type = BLOCK_VALUE,
+        .table = table,
+    };
+    if (!table_block_read(verify, &want, 2)) return;
+    const char *what = table_value_fault(verify->blocks[2], rules->format, range);
+    if (what != NULL) {
+        verify_block_fault(verify, &want, what);
+        return;
+    }
+    records_look(verify, &want, rules, verify->blocks[2]);
+}
+
+static void leaf_look(
+    struct verify *verify,
+    const struct table_info *table,
+    const struct record_rules *rules,
+    uint32_t leaf_index
+)
+{
+    const struct table_format *format = rules->format;
+    const struct verify_want want = {
+        .reference = table_root_entry_at(verify->blocks[0], format, leaf_index).reference,
+        .type = BLOCK_LEAF,
+        .table = table,
+    };
+    const struct table_range range =
+        table_root_range_at(verify->blocks[0], format, table, leaf_index);
+    if (!table_block_read(verify, &want, 1)) return;
+    const uint8_t *leaf = verify->blocks[1];
+    const char *what = table_leaf_fault(leaf, format, &range);
+    if (what != NULL) {
+        verify_block_fault(verify, &want, what);
+        verify->is_incomplete = true;
+        return;
+    }
+    const uint32_t count = table_leaf_count(leaf);
+    for (uint32_t index = 0; index < count && verify->status == TACTUS_OK; index += 1) {
+        const struct table_leaf_entry entry = table_leaf_entry_at(leaf, format, index);
+        const struct table_range of_value =
+            table_leaf_range_at(leaf, format, table, leaf_index, index);
+        value_look(verify, table, rules, &entry, &of_value);
+    }
+}
+
+static void table_look(struct verify *verify, const struct table_info *table)
+{
+    const struct table_format *format = &verify->formats[table->tree];
+    struct record_rules rules = {
+        .format = format,
+        .place = schema_tree(verify->bootstrap.schema, table->tree),
+        .timestamp_max = TIMESTAMP_MAX,
+    };
+    if (verify->has_state) {
+        rules.timestamp_max = verify->state.timestamp_last[rules.place.collection->number];
+    }
+    const struct verify_want want = {
+        .reference = table_info_root(table), .type = BLOCK_ROOT, .table = table};
+    if (!table_block_read(verify, &want, 0)) return;
+    const char *what = table_root_fault(verify->blocks[0], format, table);
+    if (what != NULL) {
+        verify_block_fault(verify, &want, what);
+        verify->is_incomplete = true;
+        return;
+    }
+    const uint32_t leaf_count = table_root_decode(verify->blocks[0]).leaf_count;
+    for (uint32_t index = 0; index < leaf_count && verify->status == TACTUS_OK; index += 1) {
+        leaf_look(verify, table, &rules, index);
+    }
+}
+
+void verify_tables(struct verify *verify)
+{
+    for (uint64_t index = 0; index < verify->table_count; index += 1) {
+        if (verify->status != TACTUS_OK) return;
+        table_look(verify, &verify->tables[index]);
+    }
+}

@@ -1,0 +1,125 @@
+/* S7: whether the file has room for what a commit may set off, asked before anything changes. */
+#include "forest/forest.h"
+
+#include "base/assert.h"
+#include "base/integer.h"
+
+#include "base/poison.h"
+
+/* Of W, and of twice and thrice W, what must be free: so that whatever one bar acquires is there,
+ * and removes have bars left in which their tombstones sink (storage.md S7, for keep = 1). */
+enum { ADMIT_BARS = 6, ADMIT_BARS_REMOVES = 3 };
+
+static struct tree_levels tree_levels_of(const struct tree *tree)
+{
+    struct tree_levels levels = {0};
+    for (uint8_t level = 0; level < SUPERBLOCK_LEVELS; level += 1) {
+        levels.table_count[level] = tree_table_count(tree, level);
+        levels.overlap_max[level] = tree_overlap_max(tree, level);
+    }
+    return levels;
+}
+
+/* What the levels can be, at worst, one bar later: a level gains at most one table in a bar, level
+ * 0 by the flush, a lower one from the level above; and a table meets at most all of the next
+ * level. */
+static struct tree_levels tree_levels_next(const struct tree_levels *now)
+{
+    struct tree_levels next = *now;
+    for (uint32_t level = 0; level < SUPERBLOCK_LEVELS; level += 1) {
+        if (level == 0 || now->table_count[level - 1] > 0) next.table_count[level] += 1;
+    }
+    for (uint32_t level = 0; level + 1 < SUPERBLOCK_LEVELS; level += 1) {
+        next.overlap_max[level] = next.table_count[level + 1];
+    }
+    return next;
+}
+
+static uint64_t forest_bar_blocks_of(const struct forest *forest, bool next_bar)
+{
+    const struct sizing *sizing = forest->options.sizing;
+    const struct free_set *free_set = &forest->options.grid->free_set;
+    uint64_t blocks = 0;
+    for (uint32_t tree = 1; tree <= forest->tree_count; tree += 1) {
+        struct tree_levels levels = tree_levels_of(&forest->trees[tree - 1]);
+        if (next_bar) levels = tree_levels_next(&levels);
+        blocks += sizing_tree_bar_blocks(sizing, tree, &levels);
+    }
+    return blocks + sizing->log_blocks_bar +
+           sizing_trailer_blocks(sizing, free_set_highest_acquired(free_set) + blocks);
+}
+
+uint64_t forest_bar_blocks(const struct forest *forest)
+{
+    return forest_bar_blocks_of(forest, false);
+}
+
+bool forest_beat_is_full(const struct forest *forest, const struct forest_commit *commit)
+{
+    const struct schedule *schedule = &forest->schedule;
+    if (schedule->beat_bytes + commit->entry_bytes > schedule->beat_bytes_max) return true;
+    for (uint32_t number = 0; number < forest->collection_count; number += 1) {
+        const uint64_t events =
+            (uint64_t)schedule->beat_events[number] + commit->event_counts[number];
+        if (events > forest->options.sizing->batch_max) return true;
+    }
+    return false;
+}
+
+static enum tactus_status forest_limit(struct forest *forest, const char *what)
+{
+    const struct fault found = {
+        .status = TACTUS_LIMIT,
+        .zone = FAULT_ZONE_FILE,
+        .what = what,
+        .remedy = "remove objects, or export into a file made with a higher limit",
+    };
+    return fault_set(forest->options.fault, found);
+}
+
+/* The rest of this bar and all of the next are given room now, since nothing can be refused once
+ * the beat is closed. What the open bar has acquired already is counted once more: simple, and
+ * bounded by one W. */
+static enum tactus_status forest_grow_for_bar(struct forest *forest, uint64_t bar_blocks)
+{
+    struct grid *grid = forest->options.grid;
+    const uint64_t blocks = bar_blocks + forest_bar_blocks_of(forest, true);
+    const uint64_t highest = free_set_nth_free(&grid->free_set, blocks);
+    if (highest == 0) return forest_limit(forest, "commit: size_max is reached");
+    if (highest <= grid->block_count) return TACTUS_OK;
+    return grid_grow(grid, highest);
+}
+
+enum tactus_status forest_admit(struct forest *forest, const struct forest_commit *commit)
+{
+    if (!forest_beat_is_full(forest, commit)) return TACTUS_OK;
+
+    const uint64_t bar_blocks = forest_bar_blocks(forest);
+    const uint64_t bars = commit->removes_only ? ADMIT_BARS_REMOVES : ADMIT_BARS;
+    if (free_set_count_free(&forest->options.grid->free_set) < bars * bar_blocks) {
+        return forest_limit(forest, "commit: size_max is reached");
+    }
+    /* Within this bar and the next each tree gains at most two tables, and a merge holds its
+     * outputs beside its inputs until it is applied. */
+    const uint32_t tables = forest->tree_count * (2 + LEVELS);
+    if (!commit->removes_only && !manifest_room(&forest->trees[0].manifest, tables)) {
+        return forest_limit(forest, "commit: tables_max is reached");
+    }
+    if (forest->schedule.beat % forest->schedule.bar_beats != 0) return TACTUS_OK;
+    return forest_grow_for_bar(forest, bar_blocks);
+}
+
+/* It closes up to two bars without anything coming in. Where the file cannot grow by what they may
+ * take at worst, twice W free in it are enough: below three W no transaction was admitted. */
+enum tactus_status forest_admit_checkpoint(struct forest *forest)
+{
+    const uint64_t bar_blocks = forest_bar_blocks(forest);
+    struct fault before = *forest->options.fault;
+    const enum tactus_status status = forest_grow_for_bar(forest, bar_blocks);
+    if (status == TACTUS_OK) return TACTUS_OK;
+    const struct grid *grid = forest->options.grid;
+    const uint64_t highest = free_set_nth_free(&grid->free_set, 2 * bar_blocks);
+    if (highest == 0 || highest > grid->block_count) return status;
+    *forest->options.fault = before;
+    return TACTUS_OK;
+}

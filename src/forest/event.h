@@ -1,0 +1,39 @@
+/* What a transaction did to one object, as the body of a journal entry carries it.
+ *
+ * An event is 8 bytes of header and a payload, both at multiples of 8 from the body's start:
+ *
+ *   0  kind        u8    enum event_kind
+ *   1  reserved    u8    zero
+ *   2  collection  u16   its number in the schema, from 0
+ *   4  size        u32   bytes of payload
+ *   8  payload           INSERT, UPDATE: the object as on disk; REMOVE: its timestamp, 8 bytes
+ *
+ * Events stand in the order in which they were applied, and are decided: an entry names no event
+ * that was refused, and every object carries its timestamp. So replay judges nothing (R4). */
+#ifndef TACTUS_FOREST_EVENT_H
+#define TACTUS_FOREST_EVENT_H
+
+#include <stdint.h>
+
+enum event_kind { EVENT_INSERT = 1, EVENT_UPDATE = 2, EVENT_REMOVE = 3 };
+
+enum { EVENT_HEADER_SIZE = 8, EVENT_REMOVE_SIZE = 8 };
+
+struct event {
+    enum event_kind kind;
+    uint16_t collection;
+    uint32_t size;
+    const uint8_t *payload; /* borrowed from the body */
+};
+
+/* Writes the event at `offset` of the body and returns the offset behind it. There must be room. */
+uint64_t event_encode(uint8_t *body, uint64_t offset, const struct event *event);
+
+/* Reads the event at *offset and moves *offset behind it. Returns why these bytes cannot be an
+ * event of ours, or NULL. The caller checks the collection's number and the payload's size against
+ * it. */
+const char *event_decode(
+    const uint8_t *body, uint64_t body_size, uint64_t *offset, struct event *event
+);
+
+#endif

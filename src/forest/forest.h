@@ -1,0 +1,174 @@
+/* All trees of a database, what they share, and the clock they go by.
+ *
+ * Beats are numbered from 1. Beat k belongs to bar (k - 1) / bar_beats; it ends a half-bar if
+ * bar_beats / 2 divides it, and the bar if bar_beats does.
+ *
+ *   beat  1 ... bar/2 | bar/2 + 1 ... bar | bar + 1 ...
+ *         even levels | odd levels and the immutable tables
+ *                     ^ due-ness is decided (S8)
+ *                                         ^ half-bar end, swap, capture if due
+ *
+ * Everything that changes trees or the free set, but for appending to mutable tables, happens in
+ * forest_close_beat(): one function, in front of the open transaction (R8). */
+#ifndef TACTUS_FOREST_FOREST_H
+#define TACTUS_FOREST_FOREST_H
+
+#include "base/budget.h"
+#include "base/status.h"
+#include "forest/collection.h"
+#include "forest/event.h"
+#include "forest/forest_state.h"
+#include "forest/resolver.h"
+#include "forest/schema.h"
+#include "forest/sizing.h"
+#include "lsm/manifest_log.h"
+#include "lsm/tree.h"
+#include "storage/checkpoint.h"
+#include "storage/grid.h"
+#include "storage/journal.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct forest_options {
+    const struct schema *schema; /* kept, as all of these */
+    const struct sizing *sizing;
+    struct grid *grid;
+    struct journal *journal;
+    struct checkpoint *checkpoint;
+    struct superblock *superblock;
+    struct fault *fault;
+    const uint32_t *overlay_events; /* of each collection, in the journal; NULL: for writing */
+};
+
+/* Which beat it is, and what is due when. */
+struct schedule {
+    uint32_t bar_beats;
+    uint32_t effect_beats;   /* d: a capture takes effect so many beats later (S8) */
+    uint64_t beat_bytes_max; /* journal bytes a beat holds (R6) */
+
+    uint64_t beat;                         /* the open one */
+    uint32_t beat_events[COLLECTIONS_MAX]; /* committed in it */
+    uint64_t beat_bytes;                   /* of journal, committed in it */
+    uint64_t beat_capture;                 /* of the current checkpoint */
+    uint64_t replay_through;               /* compactions of beats up to it are in the file (R10) */
+    bool checkpoint_due;                   /* at this bar's end */
+    bool effect_pending;
+    uint64_t journal_bytes_since_capture;
+    uint64_t released_baseline; /* of the free set's count of released blocks, at the capture */
+    struct journal_position bar_head; /* of the first op of the open bar */
+    struct journal_position covered;  /* where the current checkpoint lets the journal begin */
+};
+
+struct forest {
+    struct forest_options options;
+    struct node_pool nodes;
+    struct manifest_log log;
+    struct compaction_pool compaction;
+    struct lsm_shared shared;
+    struct tree *trees; /* tree t at t - 1 */
+    uint32_t tree_count;
+    struct collection collections[COLLECTIONS_MAX];
+    uint32_t collection_count;
+    struct resolver resolver;
+
+    struct schedule schedule;
+    struct forest_counters counters;
+    uint64_t op_captured;      /* counters hold what happened up to it, when opened */
+    enum tactus_status broken; /* not OK: a boundary failed half way; nothing more is written */
+};
+
+/* Frames that a forest pins at most at once, without scans. */
+enum { FOREST_FRAMES = RESOLVE_FRAMES + COMPACTION_FRAMES + MANIFEST_LOG_FRAMES };
+
+/* Takes all memory; the same walk measures and carves. */
+void forest_init(
+    struct forest *forest, struct budget *budget, const struct forest_options *options
+);
+
+/* What tree 1 to tree_count is made with. */
+struct tree_options forest_tree_options(struct forest *forest, uint32_t tree);
+
+/* Loads the checkpoint's tables and state. Replay begins behind it: forest_replay(). CORRUPT,
+ * IO. */
+enum tactus_status forest_open(struct forest *forest, const uint8_t *state, uint64_t state_size);
+
+/* Drops what is pinned, so that the grid can be closed. */
+void forest_close(struct forest *forest);
+
+/* Tests all trees and the log against each other: for assert_slow() and tests. */
+void forest_check(const struct forest *forest);
+
+/* ---- Admission (S7), at the head of a commit ------------------------------------------------- */
+
+/* What a transaction, sealed, would bring. */
+struct forest_commit {
+    uint64_t entry_bytes;         /* of journal, rounded */
+    const uint32_t *event_counts; /* of each collection */
+    bool removes_only;
+};
+
+/* Whether the beat must be closed before a transaction of this size can be part of it (R6). */
+bool forest_beat_is_full(const struct forest *forest, const struct forest_commit *commit);
+
+/* Whether the file has room for what this commit may set off; grows it if it opens a bar. LIMIT,
+ * FULL: it has not, and nothing changed. */
+enum tactus_status forest_admit(struct forest *forest, const struct forest_commit *commit);
+
+/* The same for forest_checkpoint(). */
+enum tactus_status forest_admit_checkpoint(struct forest *forest);
+
+/* W: the most blocks that the open bar may acquire, from the manifest as it stands. */
+uint64_t forest_bar_blocks(const struct forest *forest);
+
+/* ---- Beats ----------------------------------------------------------------------------------- */
+
+/* Opens the first beat after forest_open(): at replay, and without. */
+void forest_begin(struct forest *forest);
+
+/* Ends the open beat and opens the next (R8). `head`: where the next op's entry will be, or, at
+ * replay, is. What is above the settled counts stays the open transaction. Not OK: the forest is
+ * broken, reads go on. */
+enum tactus_status forest_close_beat(struct forest *forest, const struct journal_position *head);
+
+/* Counts a transaction, whose entry is written, into the open beat, and settles it. `timestamps`
+ * has the highest of each collection, 0: none; `kinds` how many inserts, updates and removes. */
+void forest_settle(
+    struct forest *forest,
+    const struct forest_commit *commit,
+    const uint64_t *timestamps,
+    const uint64_t *kinds
+);
+
+/* The operation of history `checkpoint` (S9), whose entry has been counted into the open beat:
+ * closes beats to the bar's end and those of one empty bar more, then captures, so that both memory
+ * tables are empty. `head` is behind the entry. OK: the superblock is durable, nothing is left to
+ * replay. */
+enum tactus_status forest_checkpoint(struct forest *forest, const struct journal_position *head);
+
+/* Counts an entry's bytes into the open beat. */
+void forest_count_entry(struct forest *forest, uint64_t entry_bytes);
+
+/* One entry at replay: its events, checked and counted, then applied as the open transaction. */
+struct forest_replay {
+    const uint8_t *body;
+    uint64_t body_size;
+    uint32_t event_count;
+    uint64_t op;
+    uint32_t event_counts[COLLECTIONS_MAX]; /* out, by forest_replay_count */
+    uint64_t timestamps[COLLECTIONS_MAX];   /* out, by forest_replay_apply: the highest, 0: none */
+    uint64_t kinds[3];                      /* out, likewise: inserts, updates, removes */
+};
+
+/* Checks every event and counts them by collection. CORRUPT: the body is not one of ours. */
+enum tactus_status forest_replay_count(struct forest *forest, struct forest_replay *replay);
+
+/* Applies them. CORRUPT: an event names an object that is not there, or brings one that is not
+ * ours. */
+enum tactus_status forest_replay_apply(struct forest *forest, struct forest_replay *replay);
+
+/* A read-only replay closes no beats (storage.md section 5): what is settled joins the overlay,
+ * which sorts itself. */
+void forest_overlay_settle(struct forest *forest, const struct forest_replay *replay);
+
+#endif

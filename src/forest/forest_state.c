@@ -1,0 +1,57 @@
+#include "forest/forest_state.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "forest/codec.h"
+
+#include "base/poison.h"
+
+enum { FOREST_STATE_VERSION = 1 };
+
+uint64_t forest_state_encode(const struct forest_state *state, uint8_t *bytes)
+{
+    assert(state->collection_count > 0 && state->collection_count <= COLLECTIONS_MAX);
+
+    uint64_t counters[FOREST_COUNTER_COUNT];
+    bytes_copy(counters, &state->counters, sizeof counters);
+    store_u32(bytes, FOREST_STATE_VERSION);
+    store_u32(bytes + 4, state->collection_count);
+    uint64_t offset = 8;
+    for (uint32_t index = 0; index < FOREST_COUNTER_COUNT; index += 1) {
+        store_u64(bytes + offset, counters[index]);
+        offset += 8;
+    }
+    for (uint32_t index = 0; index < state->collection_count; index += 1) {
+        store_u64(bytes + offset, state->timestamp_last[index]);
+        offset += 8;
+    }
+    assert(offset <= FOREST_STATE_SIZE_MAX);
+    return offset;
+}
+
+const char *forest_state_decode(
+    struct forest_state *state, const uint8_t *bytes, uint64_t size, uint32_t collection_count
+)
+{
+    assert(collection_count > 0 && collection_count <= COLLECTIONS_MAX);
+
+    const uint64_t expected = 8 + ((uint64_t)FOREST_COUNTER_COUNT + collection_count) * 8;
+    if (size != expected) return "the state has the wrong size for this schema";
+    if (load_u32(bytes) != FOREST_STATE_VERSION) return "the state is of an unknown version";
+    if (load_u32(bytes + 4) != collection_count) return "the state is of another schema";
+
+    uint64_t counters[FOREST_COUNTER_COUNT];
+    uint64_t offset = 8;
+    for (uint32_t index = 0; index < FOREST_COUNTER_COUNT; index += 1) {
+        counters[index] = load_u64(bytes + offset);
+        offset += 8;
+    }
+    *state = (struct forest_state){.collection_count = collection_count};
+    bytes_copy(&state->counters, counters, sizeof counters);
+    for (uint32_t index = 0; index < collection_count; index += 1) {
+        state->timestamp_last[index] = load_u64(bytes + offset);
+        if (state->timestamp_last[index] > TIMESTAMP_MAX) return "a timestamp is out of range";
+        offset += 8;
+    }
+    return NULL;
+}

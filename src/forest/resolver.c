@@ -1,0 +1,61 @@
+#include "forest/resolver.h"
+
+#include "base/assert.h"
+
+#include "base/poison.h"
+
+void resolver_init(
+    struct resolver *resolver, struct budget *budget, struct grid *grid, struct fault *fault
+)
+{
+    struct lookup *lookups = budget_take(budget, RESOLVE_MAX, sizeof *lookups, 64);
+    *resolver = (struct resolver){.grid = grid, .fault = fault, .lookups = lookups};
+}
+
+/* A lookup that failed has let go of everything; the others still wait for reads of theirs. */
+static enum tactus_status resolver_failed(
+    struct resolver *resolver, const struct resolve *resolve, const bool *running
+)
+{
+    for (uint32_t index = 0; index < resolve->count; index += 1) {
+        if (running[index]) lookup_cancel(&resolver->lookups[index]);
+    }
+    assert(resolver->fault->status != TACTUS_OK);
+    return resolver->fault->status;
+}
+
+enum tactus_status resolver_run(struct resolver *resolver, const struct resolve *resolve)
+{
+    assert(resolve->count <= RESOLVE_MAX);
+
+    const uint32_t record_size = resolve->tree->options.shape.record_size;
+    bool running[RESOLVE_MAX];
+    uint32_t running_count = 0;
+    for (uint32_t index = 0; index < resolve->count; index += 1) {
+        resolve->found[index] = false;
+        running[index] = (resolve->skip == NULL || !resolve->skip[index]) &&
+                         tree_key_range_contains(resolve->tree, resolve->keys[index]);
+        if (!running[index]) continue;
+        running_count += 1;
+        uint8_t *record = resolve->records + (uint64_t)index * record_size;
+        lookup_init(&resolver->lookups[index], resolve->tree, resolve->keys[index], record);
+    }
+
+    /* Every turn either ends a lookup or waits for a read that one of them needs; a lookup needs at
+     * most three reads a level. */
+    while (running_count > 0) {
+        const uint32_t running_before = running_count;
+        for (uint32_t index = 0; index < resolve->count; index += 1) {
+            if (!running[index]) continue;
+            struct lookup *lookup = &resolver->lookups[index];
+            const enum progress progress = lookup_advance(lookup);
+            if (progress == PROGRESS_WAIT) continue;
+            running[index] = false;
+            running_count -= 1;
+            if (progress == PROGRESS_FAILED) return resolver_failed(resolver, resolve, running);
+            resolve->found[index] = lookup->answer == LOOKUP_FOUND;
+        }
+        if (running_count > 0 && running_count == running_before) grid_wait(resolver->grid);
+    }
+    return TACTUS_OK;
+}

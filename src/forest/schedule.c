@@ -1,0 +1,335 @@
+/* The clock of the forest: what happens when a beat ends. */
+#include "forest/forest.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/integer.h"
+
+#include "base/poison.h"
+
+static bool ends_half_bar(const struct schedule *schedule, uint64_t beat)
+{
+    return beat % (schedule->bar_beats / 2) == 0;
+}
+
+static bool ends_bar(const struct schedule *schedule, uint64_t beat)
+{
+    return beat % schedule->bar_beats == 0;
+}
+
+/* Which half of its bar a beat lies in. */
+static enum half_bar half_of(const struct schedule *schedule, uint64_t beat)
+{
+    return (beat - 1) % schedule->bar_beats < schedule->bar_beats / 2 ? HALF_BAR_FIRST
+                                                                      : HALF_BAR_SECOND;
+}
+
+/* A failure half way through a boundary leaves memory and file fit for reading only. */
+static enum tactus_status forest_break(struct forest *forest, enum tactus_status status)
+{
+    assert(status != TACTUS_OK);
+    forest->broken = status;
+    return status;
+}
+
+/* ---- The end of a half-bar: its compactions, whole ------------------------------------------- */
+
+typedef void compaction_visit(struct compaction *compaction, void *context);
+
+/* Levels ascending, then trees ascending: the one order of everything (reference 14.1). */
+static void forest_each_selected(
+    struct forest *forest, enum half_bar half, compaction_visit *visit, void *context
+)
+{
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        if (!compaction_is_active(level, half)) continue;
+        for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
+            struct compaction *compaction = &forest->trees[tree].compactions[level];
+            if (compaction_is_selected(compaction)) visit(compaction, context);
+        }
+    }
+}
+
+struct half_bar_run {
+    struct forest *forest;
+    uint64_t blocks;
+    uint64_t entries;
+    uint64_t snapshot_min;
+    struct free_set_reservation reservation;
+    bool failed;
+};
+
+static void half_bar_measure(struct compaction *compaction, void *context)
+{
+    struct half_bar_run *run = context;
+    run->blocks += compaction_block_count_max(compaction);
+    run->entries += compaction_entry_count_max(compaction);
+}
+
+static void half_bar_compact(struct compaction *compaction, void *context)
+{
+    struct half_bar_run *run = context;
+    if (run->failed) return;
+    compaction_begin(compaction, &run->reservation, run->snapshot_min);
+    enum progress progress = compaction_advance(compaction);
+    while (progress == PROGRESS_WAIT) {
+        grid_wait(run->forest->options.grid);
+        progress = compaction_advance(compaction);
+    }
+    run->failed = progress == PROGRESS_FAILED;
+}
+
+static void half_bar_apply(struct compaction *compaction, void *context)
+{
+    struct half_bar_run *run = context;
+    struct forest_counters *counters = &run->forest->counters;
+    const struct compaction_counters before = compaction->total;
+    compaction_apply(compaction);
+    const struct compaction_counters *after = &compaction->total;
+    counters->merges += after->merges - before.merges;
+    counters->moves += after->tables_moved - before.tables_moved;
+    counters->tables_written += after->tables_out - before.tables_out;
+    counters->records_written += after->records_out - before.records_out;
+    counters->records_dropped += after->records_dropped - before.records_dropped;
+    counters->records_replaced += after->records_replaced - before.records_replaced;
+    counters->records_cancelled += after->records_cancelled - before.records_cancelled;
+}
+
+/* Admission has made room, but for a checkpoint that was asked for; so this grows the file
+ * rarely. */
+static enum tactus_status forest_reserve(
+    struct forest *forest, uint64_t blocks, struct free_set_reservation *reservation
+)
+{
+    struct grid *grid = forest->options.grid;
+    const uint64_t needed = blocks + free_set_count_reserved(&grid->free_set);
+    const uint64_t highest = needed == 0 ? 0 : free_set_nth_free(&grid->free_set, needed);
+    if (needed > 0 && highest == 0) {
+        const struct fault found = {
+            .status = TACTUS_LIMIT,
+            .zone = FAULT_ZONE_FILE,
+            .what = "compaction: size_max is reached",
+        };
+        return fault_set(forest->options.fault, found);
+    }
+    if (highest > grid->block_count) TRY(grid_grow(grid, highest));
+    const bool reserved = free_set_reserve(&grid->free_set, blocks, reservation);
+    assert(reserved);
+    return TACTUS_OK;
+}
+
+/* R8, step 4. The log reserves before the trees and forfeits after them, so its blocks come
+ * first. */
+static enum tactus_status forest_end_half_bar(struct forest *forest)
+{
+    const struct schedule *schedule = &forest->schedule;
+    struct free_set *free_set = &forest->options.grid->free_set;
+    const enum half_bar half = half_of(schedule, schedule->beat);
+    struct half_bar_run run = {.forest = forest, .snapshot_min = schedule->beat + 1};
+    forest_each_selected(forest, half, half_bar_measure, &run);
+    if (run.entries == 0) return TACTUS_OK;
+
+    struct free_set_reservation log_reservation;
+    const uint64_t log_blocks = manifest_log_blocks_for(&forest->log, run.entries);
+    TRY(forest_reserve(forest, log_blocks, &log_reservation));
+    TRY(forest_reserve(forest, run.blocks, &run.reservation));
+    forest_each_selected(forest, half, half_bar_compact, &run);
+    if (run.failed) {
+        assert(forest->options.fault->status != TACTUS_OK);
+        return forest->options.fault->status;
+    }
+    free_set_forfeit(free_set, &run.reservation);
+    manifest_log_reserve(&forest->log, run.entries, &log_reservation);
+    forest_each_selected(forest, half, half_bar_apply, &run);
+    manifest_log_forfeit(&forest->log);
+    free_set_forfeit(free_set, &log_reservation);
+    return TACTUS_OK;
+}
+
+/* ---- Checkpoints ----------------------------------------------------------------------------- */
+
+static uint64_t forest_encode_state(const struct forest *forest, uint8_t *bytes)
+{
+    struct forest_state state = {
+        .counters = forest->counters,
+        .collection_count = forest->collection_count,
+    };
+    for (uint32_t number = 0; number < forest->collection_count; number += 1) {
+        state.timestamp_last[number] = forest->collections[number].timestamp_last;
+    }
+    return forest_state_encode(&state, bytes);
+}
+
+/* R8, step 7; S11. `covered`: where the journal begins that the checkpoint needs. `head`: behind
+ * the last op that is committed. */
+static enum tactus_status forest_capture(
+    struct forest *forest,
+    const struct journal_position *covered,
+    const struct journal_position *head
+)
+{
+    struct schedule *schedule = &forest->schedule;
+    struct journal *journal = forest->options.journal;
+    assert(!schedule->effect_pending);
+    assert(covered->op <= head->op);
+
+    /* The journal of ops <= op_captured is durable before the superblock that says so (S4). At
+     * replay it is already: recovery read it from the device after a flush. */
+    if (journal->stage == JOURNAL_OPEN) TRY(journal_flush(journal));
+    forest->counters.checkpoints += 1;
+    uint8_t state[FOREST_STATE_SIZE_MAX];
+    struct manifest_log_references log;
+    manifest_log_close(&forest->log, &log);
+    const struct checkpoint_capture capture = {
+        .op_covered = covered->op - 1,
+        .op_captured = head->op - 1,
+        .beat_capture = schedule->beat,
+        .journal_offset = covered->offset,
+        .journal_predecessor = covered->predecessor,
+        .manifest_oldest = log.oldest,
+        .manifest_newest = log.newest,
+        .manifest_block_count = log.block_count,
+        .state = state,
+        .state_size = forest_encode_state(forest, state),
+    };
+    TRY(checkpoint_capture(forest->options.checkpoint, &capture));
+    schedule->beat_capture = schedule->beat;
+    schedule->effect_pending = true;
+    schedule->checkpoint_due = false;
+    schedule->journal_bytes_since_capture = 0;
+    schedule->released_baseline = free_set_count_released(&forest->options.grid->free_set);
+    schedule->covered = *covered;
+    forest->op_captured = head->op - 1;
+    return TACTUS_OK;
+}
+
+/* R8, step 6. */
+static void forest_effect(struct forest *forest)
+{
+    struct schedule *schedule = &forest->schedule;
+    struct free_set *free_set = &forest->options.grid->free_set;
+    const uint64_t released_before = free_set_count_released(free_set);
+    checkpoint_effect(forest->options.checkpoint);
+    const uint64_t freed = released_before - free_set_count_released(free_set);
+    assert(freed <= schedule->released_baseline);
+    schedule->released_baseline -= freed;
+    schedule->effect_pending = false;
+    journal_tail_set(forest->options.journal, schedule->covered.op, schedule->covered.offset);
+}
+
+/* S8: whether a checkpoint is due at the end of the bar whose second half opens now. */
+static bool forest_checkpoint_is_due(const struct forest *forest)
+{
+    const struct schedule *schedule = &forest->schedule;
+    const struct free_set *free_set = &forest->options.grid->free_set;
+    const uint64_t released = free_set_count_released(free_set) - schedule->released_baseline;
+    return schedule->journal_bytes_since_capture >= forest->options.sizing->journal_bytes / 3 ||
+           released > free_set_count_acquired(free_set) / 4;
+}
+
+/* ---- The boundary ---------------------------------------------------------------------------- */
+
+static void select_compactions(struct forest *forest, enum half_bar half)
+{
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        if (!compaction_is_active(level, half)) continue;
+        for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
+            (void)compaction_select(&forest->trees[tree].compactions[level]);
+        }
+    }
+}
+
+/* R8, step 8. */
+static void forest_open_beat(
+    struct forest *forest, uint64_t beat, const struct journal_position *head
+)
+{
+    struct schedule *schedule = &forest->schedule;
+    schedule->beat = beat;
+    schedule->beat_bytes = 0;
+    bytes_zero(schedule->beat_events, sizeof schedule->beat_events);
+    if (ends_bar(schedule, beat - 1)) schedule->bar_head = *head;
+    if (beat <= schedule->replay_through || !ends_half_bar(schedule, beat - 1)) return;
+    const enum half_bar half = half_of(schedule, beat);
+    select_compactions(forest, half);
+    if (half == HALF_BAR_SECOND) schedule->checkpoint_due = forest_checkpoint_is_due(forest);
+}
+
+static enum tactus_status close_beat(struct forest *forest, const struct journal_position *head)
+{
+    struct schedule *schedule = &forest->schedule;
+    const uint64_t beat = schedule->beat;
+    const bool in_file = beat <= schedule->replay_through; /* R10 */
+    if (!in_file) forest->counters.beats += 1;
+
+    for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
+        tree_sort_suffix(&forest->trees[tree]);
+    }
+    if (ends_half_bar(schedule, beat) && !in_file) TRY(forest_end_half_bar(forest));
+    if (ends_bar(schedule, beat)) {
+        for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
+            tree_swap(&forest->trees[tree]);
+        }
+    }
+    if (schedule->effect_pending && beat == schedule->beat_capture + schedule->effect_beats) {
+        forest_effect(forest);
+    }
+    if (ends_bar(schedule, beat) && schedule->checkpoint_due) {
+        TRY(forest_capture(forest, &schedule->bar_head, head));
+    }
+    forest_open_beat(forest, beat + 1, head);
+    assert_slow((forest_check(forest), true));
+    return TACTUS_OK;
+}
+
+enum tactus_status forest_close_beat(struct forest *forest, const struct journal_position *head)
+{
+    assert(forest->broken == TACTUS_OK);
+
+    const enum tactus_status status = close_beat(forest, head);
+    if (status != TACTUS_OK) return forest_break(forest, status);
+    return TACTUS_OK;
+}
+
+/* After an open the first beat is opened without one before it being closed. */
+void forest_begin(struct forest *forest)
+{
+    struct schedule *schedule = &forest->schedule;
+    const struct journal_position head = schedule->covered;
+    assert(ends_bar(schedule, schedule->beat - 1));
+    forest_open_beat(forest, schedule->beat, &head);
+}
+
+void forest_count_entry(struct forest *forest, uint64_t entry_bytes)
+{
+    struct schedule *schedule = &forest->schedule;
+    schedule->beat_bytes += entry_bytes;
+    if (schedule->beat > schedule->replay_through) {
+        schedule->journal_bytes_since_capture += entry_bytes;
+    }
+    assert(schedule->beat_bytes <= schedule->beat_bytes_max);
+}
+
+/* The bar may have a capture of its own due; the complete one, a bar later, stands in for it. */
+static enum tactus_status close_beat_without_capture(
+    struct forest *forest, const struct journal_position *head
+)
+{
+    forest->schedule.checkpoint_due = false;
+    return forest_close_beat(forest, head);
+}
+
+enum tactus_status forest_checkpoint(struct forest *forest, const struct journal_position *head)
+{
+    assert(forest->broken == TACTUS_OK);
+
+    struct schedule *schedule = &forest->schedule;
+    const uint64_t beat_last =
+        round_up_u64(schedule->beat, schedule->bar_beats) + schedule->bar_beats;
+    while (schedule->beat < beat_last) {
+        TRY(close_beat_without_capture(forest, head));
+    }
+    schedule->checkpoint_due = true;
+    schedule->bar_head = *head;
+    return forest_close_beat(forest, head);
+}

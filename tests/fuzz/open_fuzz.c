@@ -1,0 +1,344 @@
+/* A hostile file: a small sound one, of which an input changes bytes anywhere, and whose checksums are
+ * then made to hold again. Whatever comes of it, verify, inspect and open answer in bounded time and
+ * memory, and nothing crashes; and where verify finds no fault, the file opens and reads without one.
+ *
+ *   input   flags (1 byte): 1 checksums are made to hold, 2 opened for writing, 4 cut
+ *           then 14 bytes a change: where (1), how (1), block (2), offset (2), value (8) */
+#include "fuzz/reseal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/integer.h"
+#include "database/database.h"
+#include "database/inspect.h"
+#include "database/verify.h"
+#include "io/backend.h"
+
+#include "base/poison.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* ---- A disk that is a buffer ---------------------------------------------------------------------- */
+
+enum { IMAGE_BYTES_MAX = 8 << 20 };
+
+struct image {
+    uint8_t *bytes; /* IMAGE_BYTES_MAX */
+    uint64_t size;
+};
+
+static int64_t image_attempt(struct reactor *reactor, const struct io_request *request)
+{
+    struct image *image = reactor->state;
+    if (request->kind == IO_FLUSH) return 0;
+    const struct io_attempt attempt = io_attempt_of(request);
+    if (request->kind == IO_READ) {
+        if (attempt.offset >= image->size) return 0;
+        const uint64_t size = min_u64(attempt.size, image->size - attempt.offset);
+        bytes_copy(attempt.buffer, image->bytes + attempt.offset, size);
+        return (int64_t)size;
+    }
+    assert(attempt.offset + attempt.size <= image->size);
+    bytes_copy(image->bytes + attempt.offset, attempt.buffer, attempt.size);
+    return attempt.size;
+}
+
+static void image_start(struct reactor *reactor, struct io_request *request)
+{
+    while (!io_attempt_done(reactor, request, image_attempt(reactor, request))) {
+        /* once: a read that the file's end cut short is answered from there */
+    }
+}
+
+static void image_reap(struct reactor *reactor, bool wait)
+{
+    (void)wait;
+    assert(reactor->in_flight == 0);
+}
+
+static enum tactus_status image_grow(struct reactor *reactor, uint64_t size, struct fault *fault)
+{
+    struct image *image = reactor->state;
+    if (size > IMAGE_BYTES_MAX) {
+        return fault_set(fault, (struct fault){.status = TACTUS_FULL, .what = "the disk is full"});
+    }
+    bytes_zero(image->bytes + image->size, size - image->size);
+    image->size = size;
+    reactor->size = size;
+    return TACTUS_OK;
+}
+
+static uint64_t image_now_ns(const struct reactor *reactor)
+{
+    (void)reactor;
+    return 1;
+}
+
+static void image_close(struct reactor *reactor)
+{
+    reactor->state = NULL;
+}
+
+static const struct backend image_backend = {
+    .name = "image",
+    .start = image_start,
+    .reap = image_reap,
+    .grow = image_grow,
+    .now_ns = image_now_ns,
+    .close = image_close,
+};
+
+static void image_open(struct reactor *reactor, struct image *image)
+{
+    *reactor = (struct reactor){
+        .backend = &image_backend,
+        .state = image,
+        .size = image->size,
+        .write_limit = UINT64_MAX,
+        .fd = -1,
+    };
+}
+
+/* ---- The sound file ------------------------------------------------------------------------------- */
+
+static const char schema[] = "collection a {\n"
+                             "  id u64\n"
+                             "  n u32 optional index\n"
+                             "  t text(4) index\n"
+                             "}\n"
+                             "collection b { k u64 index }\n";
+
+struct object_a {
+    uint64_t id;
+    uint32_t n;
+    char t[4];
+    uint64_t timestamp;
+};
+
+static tactus_db *open_image(struct image *image, bool read_only, enum tactus_status *status)
+{
+    struct tactus_open_options options;
+    tactus_open_options_default(&options);
+    options.sync = TACTUS_SYNC_NONE;
+    options.cache_bytes = 1 << 16;
+    options.query_count_max = 1;
+    if (read_only) options.flags |= TACTUS_READ_ONLY_OPEN;
+    struct reactor reactor;
+    image_open(&reactor, image);
+    tactus_db *db = NULL;
+    struct tactus_error error = {0};
+    *status = database_open(&reactor, &options, &error, &db);
+    if (*status != TACTUS_OK) assert(error.text[0] != 0);
+    return *status == TACTUS_OK ? db : NULL;
+}
+
+/* What comes of it is the engine's affair: a hostile file may refuse anything. */
+static enum tactus_status write_objects(tactus_db *db, uint64_t first, uint64_t count)
+{
+    const tactus_collection *of_a = tactus_collection_at(db, 0);
+    const tactus_collection *of_b = tactus_collection_at(db, 1);
+    for (uint64_t number = first; number < first + count; number += 1) {
+        tactus_txn *txn = NULL;
+        TRY(tactus_begin(db, NULL, &txn));
+        const struct object_a a = {
+            .id = number / 2 * 3, .n = (uint32_t)number % 5, .t = {(char)('a' + number % 26)}};
+        const uint64_t b[2] = {number % 9, 0};
+        enum tactus_status status = TACTUS_OK;
+        if (number % 11 == 10) {
+            status = tactus_remove(txn, of_a, &a.id, 1, NULL);
+        } else {
+            status = tactus_upsert(txn, of_a, &a, 1, NULL);
+        }
+        if (status == TACTUS_OK || status == TACTUS_ABSENT) {
+            status = tactus_insert(txn, of_b, b, 1, NULL);
+        }
+        if (status != TACTUS_OK) {
+            tactus_rollback(txn);
+            return status;
+        }
+        TRY(tactus_commit(txn, NULL));
+    }
+    return TACTUS_OK;
+}
+
+static void image_make(struct image *image)
+{
+    struct tactus_create_options options;
+    tactus_create_options_default(&options);
+    options.block_size = 4096;
+    options.batch_max = 8;
+    options.bar_beats = 4;
+    options.growth_factor = 2;
+    options.journal_bytes = 1 << 18;
+    options.size_max = 16 << 20;
+    options.tables_max = 1024;
+    options.file_id = (struct tactus_u128){.low = 1, .high = 2};
+    struct reactor reactor;
+    struct tactus_error error = {0};
+    image_open(&reactor, image);
+    if (database_create(&reactor, schema, &options, &error) != TACTUS_OK) {
+        (void)fprintf(stderr, "%s\n", error.text);
+        abort();
+    }
+    enum tactus_status status;
+    tactus_db *db = open_image(image, false, &status);
+    if (db == NULL || write_objects(db, 0, 150) != TACTUS_OK) abort();
+    if (tactus_close(db) != TACTUS_OK) abort();
+}
+
+/* ---- Changes -------------------------------------------------------------------------------------- */
+
+enum { CHANGE_BYTES = 14, CHANGES_MAX = 24 };
+enum change_where { IN_SUPERBLOCK, IN_JOURNAL, IN_HEADERS, IN_BLOCK, CHANGE_WHERES };
+enum change_how { HOW_BYTE, HOW_U32, HOW_U64, HOW_ADD, HOW_BLOCK, CHANGE_HOWS };
+
+static void change(struct image *image, const struct layout *layout, const uint8_t *bytes)
+{
+    const uint64_t block_count = (image->size - layout->grid_offset) / layout->block_size;
+    const uint64_t number = load_u16(bytes + 2);
+    const uint64_t offset = load_u16(bytes + 4);
+    const uint64_t value = load_u64(bytes + 6);
+    uint64_t byte = 0;
+    switch ((enum change_where)(bytes[0] % CHANGE_WHERES)) {
+    case IN_SUPERBLOCK: byte = offset % SUPERBLOCK_SIZE; break;
+    case IN_JOURNAL:
+        byte = layout->journal_offset + (number * SECTOR_SIZE + offset) % layout->journal_bytes;
+        break;
+    case IN_HEADERS:
+        byte = layout->headers_offset + (number * 256 + offset) % layout->headers_bytes;
+        break;
+    case IN_BLOCK:
+    case CHANGE_WHERES:
+        byte = layout_block_offset(layout, 1 + number % block_count) + offset % layout->block_size;
+        break;
+    }
+    uint8_t *place = image->bytes + min_u64(byte, image->size - 8);
+    switch ((enum change_how)(bytes[1] % CHANGE_HOWS)) {
+    case HOW_BYTE: *place = (uint8_t)value; break;
+    case HOW_U32: store_u32(place, (uint32_t)value); break;
+    case HOW_U64: store_u64(place, value); break;
+    case HOW_ADD: store_u64(place, load_u64(place) + value); break;
+    case HOW_BLOCK:
+    case CHANGE_HOWS: { /* another block in its place, under its address */
+        uint8_t *target = image->bytes + layout_block_offset(layout, 1 + number % block_count);
+        const uint8_t *source = image->bytes + layout_block_offset(layout, 1 + value % block_count);
+        bytes_move(target, source, layout->block_size);
+        store_u64(target + 32, 1 + number % block_count);
+        break;
+    }
+    }
+}
+
+/* ---- What is asked of it -------------------------------------------------------------------------- */
+
+static int write_nowhere(void *context, const char *text, size_t bytes)
+{
+    (void)text;
+    *(uint64_t *)context += bytes;
+    return 0;
+}
+
+static void inspect_all(struct image *image)
+{
+    for (uint32_t what = INSPECT_SUMMARY; what <= INSPECT_MEMORY; what += 1) {
+        struct reactor reactor;
+        struct inspect_writer writer;
+        struct fault fault = {0};
+        uint64_t total = 0;
+        image_open(&reactor, image);
+        inspect_begin(&writer, write_nowhere, &total, what % 2 == 0);
+        const enum tactus_status status =
+            inspect_file(&reactor, (enum inspect_what)what, &writer, &fault);
+        inspect_end(&writer);
+        assert((status == TACTUS_OK) == (fault.status == TACTUS_OK));
+        file_close(&reactor);
+    }
+}
+
+static enum tactus_status verify_image(struct image *image)
+{
+    struct reactor reactor;
+    struct report report;
+    struct fault fault = {0};
+    image_open(&reactor, image);
+    report_begin(&report, NULL, NULL);
+    const enum tactus_status status = verify_file(&reactor, &report, &fault);
+    assert((status == TACTUS_CORRUPT || status == TACTUS_VERSION) == (report.fault_count > 0));
+    file_close(&reactor);
+    return status;
+}
+
+static enum tactus_status read_all(tactus_db *db)
+{
+    struct tactus_digest digest;
+    TRY(tactus_digest(db, &digest));
+    for (uint32_t number = 0; number < 2; number += 1) {
+        static const char *const where[] = {"n = 3", "k between 2 and 5"};
+        tactus_query *query = NULL;
+        TRY(tactus_prepare(db, tactus_collection_at(db, number), where[number], NULL, &query));
+        enum tactus_status status = tactus_run(query, tactus_latest(db), NULL);
+        uint32_t count = 1;
+        while (status == TACTUS_OK && count > 0) {
+            struct object_a objects[8];
+            status = tactus_next(query, objects, 8, &count);
+        }
+        tactus_query_close(query);
+        TRY(status);
+    }
+    return TACTUS_OK;
+}
+
+static void ask(struct image *image, bool for_writing)
+{
+    const enum tactus_status verified = verify_image(image);
+    inspect_all(image);
+    enum tactus_status status;
+    tactus_db *db = open_image(image, true, &status);
+    if (verified == TACTUS_OK) assert(status == TACTUS_OK);
+    if (db != NULL) {
+        status = read_all(db);
+        if (verified == TACTUS_OK) assert(status == TACTUS_OK);
+        assert(tactus_close(db) == TACTUS_OK);
+    }
+    if (!for_writing) return;
+    db = open_image(image, false, &status);
+    if (verified == TACTUS_OK) assert(status == TACTUS_OK);
+    if (db == NULL) return;
+    status = write_objects(db, 140, 60);
+    if (status == TACTUS_OK) status = tactus_checkpoint(db);
+    if (verified == TACTUS_OK) assert(status == TACTUS_OK);
+    status = tactus_close(db);
+    maybe(status != TACTUS_OK);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct image sound;
+    static struct image image;
+    if (sound.bytes == NULL) {
+        sound.bytes = calloc(1, IMAGE_BYTES_MAX);
+        image.bytes = calloc(1, IMAGE_BYTES_MAX);
+        if (sound.bytes == NULL || image.bytes == NULL) abort();
+        image_make(&sound);
+        if (verify_image(&sound) != TACTUS_OK) abort();
+        reseal_image(sound.bytes, sound.size);
+        if (verify_image(&sound) != TACTUS_OK) abort();
+    }
+    if (size == 0) return 0;
+    const struct superblock_disk *disk = (const struct superblock_disk *)(const void *)sound.bytes;
+    struct layout layout;
+    layout_init(&layout, disk->block_size, disk->journal_bytes, disk->size_max);
+    image.size = sound.size;
+    bytes_copy(image.bytes, sound.bytes, sound.size);
+    const uint64_t changes = min_u64((size - 1) / CHANGE_BYTES, CHANGES_MAX);
+    for (uint64_t index = 0; index < changes; index += 1) {
+        change(&image, &layout, data + 1 + index * CHANGE_BYTES);
+    }
+    if ((data[0] & 1) != 0) reseal_image(image.bytes, image.size);
+    if ((data[0] & 4) != 0) image.size = (size * UINT64_C(7919) * data[size - 1]) % image.size;
+    ask(&image, (data[0] & 2) != 0);
+    return 0;
+}
