@@ -125,6 +125,9 @@ int creation_init(struct creation *creation, const struct arguments *arguments)
     tactus_open_options_default(&creation->open);
     int code = read_create(arguments, &creation->create);
     if (code == EXIT_OK) code = session_options(arguments, &creation->open);
+    if ((creation->open.flags & TACTUS_POSIX_IO) != 0) {
+        creation->create.flags |= TACTUS_CREATE_POSIX_IO;
+    }
     if (code == EXIT_OK) code = file_text_read(creation->schema_path, &creation->schema);
     if (code != EXIT_OK) return code;
 

@@ -80,7 +80,8 @@ enum tactus_sync {
 };
 
 enum tactus_create_flags {
-    TACTUS_OVERWRITE = 1 /* replace a file that is there */
+    TACTUS_OVERWRITE = 1,      /* replace a file that is there */
+    TACTUS_CREATE_POSIX_IO = 2 /* as TACTUS_POSIX_IO of an open */
 };
 
 /* Options of a file: fixed when it is made, part of what decides its bytes. 0 is "the default". */
@@ -142,7 +143,7 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_create(
 /* Opens the file, redoes what a crash left undone, takes all memory the handle will ever use.
  * options NULL: the defaults. `error`, or NULL, is filled when there is no handle to ask: SYNTAX,
  * SCHEMA, BUSY, CORRUPT, IO, FULL (replay needs no space, creating does), LIMIT (memory_bytes_max),
- * VERSION_UNKNOWN, MISUSE. */
+ * VERSION, MISUSE. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_open(
     const char *path,
     const struct tactus_open_options *options,
@@ -422,7 +423,8 @@ TACTUS_API size_t tactus_value_format(
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_text_set(
     char *field, size_t field_bytes, const char *text
 );
-/* A char[N] field has no zero byte at its end when it is full: print it with "%.*s". */
+/* A char[N] field has no zero byte at its end when it is full: print it with "%.*s". Needs
+ * <string.h> and POSIX's strnlen(). */
 #define TACTUS_TEXT(field) (int)strnlen((field), sizeof(field)), (field)
 
 /* ---- Looking after a file ------------------------------------------------------------------- */
@@ -500,7 +502,7 @@ struct tactus_stats {
     uint64_t op_durable;
     uint64_t beat;
     uint64_t checkpoint_op;    /* the last op that the current checkpoint covers */
-    uint64_t checkpoints;      /* made by this process */
+    uint64_t checkpoints;      /* since the file was made */
     uint64_t blocks_allocated; /* in the file now */
     uint64_t blocks_released;  /* waiting for a checkpoint */
     uint64_t blocks_in_file;

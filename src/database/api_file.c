@@ -142,7 +142,9 @@ static bool take_create_options(
 )
 {
     tactus_create_options_default(target);
-    return take_struct(target, sizeof *target, given, given == NULL ? 0 : given->struct_bytes);
+    const uint32_t given_bytes = given == NULL ? 0 : given->struct_bytes;
+    const uint32_t flags = TACTUS_OVERWRITE | TACTUS_CREATE_POSIX_IO;
+    return take_struct(target, sizeof *target, given, given_bytes) && (target->flags & ~flags) == 0;
 }
 
 static enum tactus_status take_open_options(
@@ -210,6 +212,7 @@ enum tactus_status tactus_create(
         .path = path,
         .create = true,
         .overwrite = (create.flags & TACTUS_OVERWRITE) != 0,
+        .io = (create.flags & TACTUS_CREATE_POSIX_IO) != 0 ? IO_PATH_POSIX : IO_PATH_AUTO,
     };
     if (file_open(&reactor, &file_options, &fault) != TACTUS_OK) {
         return error_from_fault(error, &fault);

@@ -343,10 +343,14 @@ enum tactus_status tactus_prepare(
     const struct collection_schema *schema = collection->collection->schema;
     struct text_error words = {0};
     enum tactus_status status = expression_parse(&query->expression, schema, where, &words);
-    if (status == TACTUS_OK) status = plan_order_parse(schema, order, &query->order, &words);
+    if (status != TACTUS_OK) return query_refused(db, status, &words);
+    status = plan_order_parse(schema, order, &query->order, &words);
     if (status == TACTUS_OK) {
         status = plan_choose(&query->expression, query->order, &query->plan, &words);
     }
+    /* A place is one in the expression. */
+    words.line = 0;
+    words.column = 0;
     if (status != TACTUS_OK) return query_refused(db, status, &words);
     query->collection = collection;
     query->open = true;

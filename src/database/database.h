@@ -112,7 +112,6 @@ struct tactus_db {
     uint64_t flushed_ns; /* when the journal was flushed last */
     uint64_t replayed_ops;
     uint64_t journal_bytes; /* appended by this process */
-    uint64_t checkpoints;   /* made by it */
     struct histogram *commit_ns;
 
     struct fault fault;

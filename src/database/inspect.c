@@ -146,6 +146,7 @@ static enum tactus_status inspect_summary(struct inspect *inspect)
     summary_checkpoint(inspect);
     summary_collections(inspect);
     summary_grid(inspect);
+    TRY(inspect_journal_count(inspect));
     if (inspect->verify.has_state) summary_counters(inspect);
     inspect_text(inspect->writer, "schema", inspect->verify.bootstrap.schema_text);
     return TACTUS_OK;

@@ -79,7 +79,46 @@ static enum tactus_status journal_rows(struct inspect *inspect, struct journal *
     return status;
 }
 
-enum tactus_status inspect_journal(struct inspect *inspect)
+struct entry_count {
+    uint64_t valid_count, op_last;
+    uint64_t op_wrong; /* the first that does not fit; 0: none */
+    bool is_damaged;
+};
+
+static void count_entry(void *context, const struct journal_sighting *sighting)
+{
+    struct entry_count *count = context;
+    if (sighting->state == JOURNAL_ENTRY_VALID) {
+        count->valid_count += 1;
+        count->op_last = sighting->op;
+    } else if (sighting->state != JOURNAL_ENTRY_BEYOND) {
+        count->op_wrong = sighting->op;
+        count->is_damaged = sighting->state == JOURNAL_ENTRY_DAMAGED;
+    }
+}
+
+static enum tactus_status journal_count(struct inspect *inspect, struct journal *journal)
+{
+    struct inspect_writer *writer = inspect->writer;
+    const struct superblock *superblock = &inspect->verify.bootstrap.superblock;
+    struct entry_count count = {.op_last = superblock->checkpoint.op_covered};
+    const struct journal_visitor visitor = {.see = count_entry, .context = &count};
+    TRY(journal_walk(journal, superblock, &visitor));
+    inspect_section_begin(writer, "journal");
+    inspect_number(writer, "entries", count.valid_count);
+    inspect_number(writer, "op_last", count.op_last);
+    if (count.op_wrong != 0) {
+        inspect_number(writer, count.is_damaged ? "op_damaged" : "op_torn", count.op_wrong);
+    }
+    inspect_section_end(writer);
+    return TACTUS_OK;
+}
+
+/* Gives `look` a journal with memory of its own. */
+static enum tactus_status journal_with(
+    struct inspect *inspect,
+    enum tactus_status (*look)(struct inspect *inspect, struct journal *journal)
+)
 {
     struct verify *verify = &inspect->verify;
     const struct journal_options options = {
@@ -106,9 +145,19 @@ enum tactus_status inspect_journal(struct inspect *inspect)
     }
     budget_carve_begin(&budget, region, size);
     journal_init(&journal, &budget, &options);
-    const enum tactus_status status = journal_rows(inspect, &journal);
+    const enum tactus_status status = look(inspect, &journal);
     const enum tactus_status closed = journal_close(&journal);
     maybe(closed != TACTUS_OK); /* nothing was written that could have failed */
     (void)munmap(region, size);
     return status;
+}
+
+enum tactus_status inspect_journal(struct inspect *inspect)
+{
+    return journal_with(inspect, journal_rows);
+}
+
+enum tactus_status inspect_journal_count(struct inspect *inspect)
+{
+    return journal_with(inspect, journal_count);
 }

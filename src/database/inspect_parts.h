@@ -23,8 +23,9 @@ enum tactus_status inspect_copies(
 );
 void inspect_superblock(struct inspect_writer *writer, const struct superblock *superblock);
 
-/* inspect_journal.c */
+/* inspect_journal.c: every entry; and, for the summary, only how many and how it ends. */
 enum tactus_status inspect_journal(struct inspect *inspect);
+enum tactus_status inspect_journal_count(struct inspect *inspect);
 
 /* inspect_grid.c */
 enum tactus_status inspect_manifest(struct inspect *inspect);

@@ -147,6 +147,10 @@ void inspect_list_begin(struct inspect_writer *writer, const char *name)
 
 void inspect_list_end(struct inspect_writer *writer)
 {
+    if (!writer->is_json && !writer->has_items[writer->depth]) {
+        put_indent(writer);
+        put(writer, "none\n");
+    }
     unnest(writer);
     if (writer->is_json) put(writer, "]");
 }
@@ -191,6 +195,7 @@ void inspect_text(struct inspect_writer *writer, const char *key, const char *va
     if (writer->is_json) {
         put_json_text(writer, value);
     } else {
+        if (strchr(value, '\n') != NULL) put(writer, "\n"); /* whole lines begin on one */
         put(writer, value);
     }
     value_end(writer);

@@ -137,6 +137,18 @@ enum tactus_status database_recover(tactus_db *db)
 
 /* ---- Counting, for the overlay of a read-only open ------------------------------------------- */
 
+/* Of one collection: so many times two records still count in 32 bits. */
+enum { OVERLAY_EVENTS_MAX = 1 << 30 };
+
+static uint32_t max_events(const uint32_t *events)
+{
+    uint32_t most = 0;
+    for (uint32_t number = 0; number < COLLECTIONS_MAX; number += 1) {
+        most = max_u32(most, events[number]);
+    }
+    return most;
+}
+
 static enum tactus_status count_entries(
     struct journal *journal, const struct schema *schema, uint32_t *events, struct fault *fault
 )
@@ -164,6 +176,15 @@ static enum tactus_status count_entries(
                 return fault_set(fault, found);
             }
             events[event.collection] += 1;
+        }
+        if (max_events(events) > OVERLAY_EVENTS_MAX) {
+            const struct fault found = {
+                .status = TACTUS_LIMIT,
+                .zone = FAULT_ZONE_JOURNAL,
+                .what = "open: the journal holds more than a read-only open can lay over the file",
+                .remedy = "open once for writing",
+            };
+            return fault_set(fault, found);
         }
     }
 }

@@ -617,6 +617,5 @@ enum tactus_status database_checkpoint(tactus_db *db)
     database_end_runs(db);
     if (forest_admit_checkpoint(forest) != TACTUS_OK) return database_failed(db);
     if (checkpoint_write(db) != TACTUS_OK) return write_failed(db);
-    db->checkpoints += 1;
     return TACTUS_OK;
 }

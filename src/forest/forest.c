@@ -146,10 +146,32 @@ static enum tactus_status forest_open_state(
     return TACTUS_OK;
 }
 
+/* Beats beyond it are no history of ours: they would run over. */
+#define BEAT_LIMIT (UINT64_C(1) << 62)
+
+/* A capture stands at the end of a bar; and what it holds beyond op_covered is that bar's. */
+static enum tactus_status forest_check_capture(const struct forest *forest)
+{
+    const struct checkpoint_state *checkpoint = &forest->options.superblock->checkpoint;
+    const uint32_t bar_beats = forest->schedule.bar_beats;
+    const bool whole_bar =
+        checkpoint->beat_capture % bar_beats == 0 && checkpoint->beat_capture < BEAT_LIMIT;
+    const bool bar_is_there =
+        checkpoint->op_covered == checkpoint->op_captured || checkpoint->beat_capture > 0;
+    if (whole_bar && bar_is_there) return TACTUS_OK;
+    const struct fault found = {
+        .status = TACTUS_CORRUPT,
+        .zone = FAULT_ZONE_SUPERBLOCK,
+        .what = "the checkpoint's beat is not the last of a bar",
+    };
+    return fault_set(forest->options.fault, found);
+}
+
 enum tactus_status forest_open(struct forest *forest, const uint8_t *state, uint64_t state_size)
 {
     const struct checkpoint_state *checkpoint = &forest->options.superblock->checkpoint;
     struct schedule *schedule = &forest->schedule;
+    TRY(forest_check_capture(forest));
     TRY(forest_open_state(forest, state, state_size));
     const struct manifest_log_references references = {
         .oldest = checkpoint->manifest_oldest,

@@ -66,7 +66,7 @@ struct collection_schema {
     uint64_t shape;   /* never 0 */
 };
 
-/* About 830 KiB, of which a schema touches only what it uses (it need not be zeroed first). Holds
+/* About 700 KiB, of which a schema touches only what it uses (it need not be zeroed first). Holds
  * pointers into itself: do not move or copy it. */
 struct schema {
     uint32_t count; /* collections, from 1 */

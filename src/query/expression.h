@@ -14,7 +14,7 @@
  * zero value, so `customer = 0` finds the objects without a customer, and `customer < 5` finds
  * them, too.
  *
- * No memory is taken; a prepared query keeps a struct expression, about 14 KiB, in its slot. */
+ * No memory is taken; a prepared query keeps a struct expression, about 11 KiB, in its slot. */
 #ifndef TACTUS_QUERY_EXPRESSION_H
 #define TACTUS_QUERY_EXPRESSION_H
 

@@ -247,8 +247,8 @@ enum tactus_status journal_corrupt(
             .status = TACTUS_CORRUPT,
             .zone = FAULT_ZONE_JOURNAL,
             .what = find->what,
-            .remedy = "restore the file from a copy, or run `tactus repair --truncate-journal "
-                      "--yes FILE`: it gives up this transaction and all after it",
+            .remedy =
+                "restore a copy, or give it up: `tactus repair FILE --truncate-journal --yes`",
             .op = cursor->next.op,
             .byte = journal->layout->journal_offset + find->offset,
             .wanted = find->wanted,

@@ -58,7 +58,9 @@ static void add_journal(struct simulated_disk *disk, const struct layout *layout
             layout->journal_offset + header.offset,
             journal_entry_rounded(header.size - JOURNAL_HEADER_SIZE)
         );
-        add_place("header", layout->headers_offset + slot * JOURNAL_HEADER_SIZE, JOURNAL_HEADER_SIZE);
+        add_place(
+            "header", layout->headers_offset + slot * JOURNAL_HEADER_SIZE, JOURNAL_HEADER_SIZE
+        );
     }
     care_close(db);
 }
@@ -187,7 +189,15 @@ TEST(corruption, the_file_holds_every_block_type_and_is_sound)
 {
     prepare();
     static const char *const names[] = {
-        "superblock", "entry", "header", "free-set", "state", "schema", "manifest", "root", "leaf",
+        "superblock",
+        "entry",
+        "header",
+        "free-set",
+        "state",
+        "schema",
+        "manifest",
+        "root",
+        "leaf",
         "value"};
     for (uint32_t index = 0; index < sizeof names / sizeof names[0]; index += 1) {
         EXPECT(place_named(names[index]) != NULL);
@@ -238,8 +248,16 @@ TEST(corruption, every_flipped_bit_is_reported_and_no_answer_is_wrong)
         const char *name;
         uint64_t bits;
     } kinds[] = {
-        {"superblock", 60}, {"entry", 80}, {"header", 40}, {"free-set", 60}, {"state", 60},
-        {"schema", 60}, {"manifest", 80}, {"root", 80}, {"leaf", 80}, {"value", 100}};
+        {"superblock", 60},
+        {"entry", 80},
+        {"header", 40},
+        {"free-set", 60},
+        {"state", 60},
+        {"schema", 60},
+        {"manifest", 80},
+        {"root", 80},
+        {"leaf", 80},
+        {"value", 100}};
     const struct test_seeds seeds = test_seeds(1);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
         test_seed_begin(seed);

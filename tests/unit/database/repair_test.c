@@ -116,8 +116,13 @@ static void cut_at(struct simulated_disk *disk, uint64_t op, uint64_t op_lost)
     EXPECT(care_open(disk, false, &status) == NULL);
     EXPECT(repair(disk, true, &said) == TACTUS_OK);
     char words[64];
-    (void)snprintf(words, sizeof words, "ops %llu to %llu are lost", (unsigned long long)op,
-                   (unsigned long long)op_lost);
+    (void)snprintf(
+        words,
+        sizeof words,
+        "ops %llu to %llu are lost",
+        (unsigned long long)op,
+        (unsigned long long)op_lost
+    );
     EXPECT(strstr(said.lines, words) != NULL);
     expect_sound(disk);
 }
@@ -159,9 +164,10 @@ TEST(repair, cuts_into_the_bar_that_was_captured)
          op += 1) {
         struct simulated_disk *disk = simulated_disk_clone(filled);
         cut_at(disk, op, last);
-        EXPECT(care_superblock(disk).checkpoint.op_captured == (op - 1 < checkpoint.op_captured
-                                                                    ? op - 1
-                                                                    : checkpoint.op_captured));
+        EXPECT(
+            care_superblock(disk).checkpoint.op_captured ==
+            (op - 1 < checkpoint.op_captured ? op - 1 : checkpoint.op_captured)
+        );
         db = care_open(disk, false, &status);
         EXPECT(db != NULL);
         EXPECT(op_last(db) == op - 1);

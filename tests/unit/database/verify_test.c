@@ -1,36 +1,421 @@
 #include "database/verify.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/integer.h"
+#include "fuzz/reseal.h"
+#include "lsm/table_layout.h"
 #include "support/care_fixture.h"
 #include "support/test.h"
 
 #include "base/poison.h"
 
+static struct care_verdict verdict;
+
+static void expect_sound(struct simulated_disk *disk)
+{
+    care_verify(disk, &verdict);
+    if (verdict.status != TACTUS_OK) (void)fputs(verdict.lines, stderr);
+    EXPECT(verdict.status == TACTUS_OK);
+    EXPECT(verdict.warning_count == 0);
+}
+
+static void expect_line(const char *words)
+{
+    if (strstr(verdict.lines, words) == NULL) {
+        (void)fprintf(stderr, "wanted: %s\n%s", words, verdict.lines);
+    }
+    EXPECT(strstr(verdict.lines, words) != NULL);
+}
+
+/* ---- Sound files --------------------------------------------------------------------------------- */
+
 TEST(verify, a_new_file_has_no_fault)
 {
     struct simulated_disk *disk = care_disk_new(1);
-    static struct care_verdict verdict;
-    care_verify(disk, &verdict);
-    (void)fputs(verdict.lines, stdout);
-    EXPECT(verdict.status == TACTUS_OK);
-    EXPECT(verdict.fault_count == 0);
-    EXPECT(verdict.warning_count == 0);
+    expect_sound(disk);
+    expect_line("sale (checkpoint): 0 objects");
     simulated_disk_free(disk);
 }
 
-TEST(verify, a_filled_file_has_no_fault)
+TEST(verify, a_filled_file_has_no_fault_and_is_not_changed)
 {
     struct simulated_disk *disk = care_disk_filled(2, 3000, 200);
-    static struct care_verdict verdict;
-    care_verify(disk, &verdict);
-    (void)fputs(verdict.lines, stdout);
+    const uint64_t hash = simulated_disk_hash(disk);
+    expect_sound(disk);
+    EXPECT(simulated_disk_hash(disk) == hash);
+    expect_line("sale (checkpoint): 2400 objects");
+    expect_line("note (checkpoint): 750 objects");
+    expect_line("sale (with the journal): 2560 objects");
+    expect_line("note (with the journal): 800 objects");
+    simulated_disk_free(disk);
+}
+
+TEST(verify, a_file_that_history_checkpointed_has_no_fault_at_any_moment)
+{
+    struct simulated_disk *disk = care_disk_new(3);
+    enum tactus_status status;
+    for (uint64_t first = 0; first < 4000; first += 500) {
+        tactus_db *db = care_open(disk, false, &status);
+        EXPECT(db != NULL);
+        care_insert(db, first, 500);
+        if (first >= 1000) care_change(db, first - 1000, 500);
+        care_close(db);
+        expect_sound(disk);
+    }
+    simulated_disk_free(disk);
+}
+
+/* The power fails in the middle of commits that nobody waited for. */
+TEST(verify, calls_a_torn_tail_a_warning)
+{
+    struct simulated_disk *disk = care_disk_filled(4, 400, 0);
+    enum tactus_status status;
+    tactus_db *db = care_open(disk, false, &status);
+    care_insert(db, 400, 400);
+    const struct simulated_crash crash = {.kind = SIMULATED_ALL_BUT, .mask = 3, .seed = 1};
+    struct simulated_disk *after = simulated_disk_clone(disk);
+    simulated_disk_crash(after, crash);
+    care_verify(after, &verdict);
     EXPECT(verdict.status == TACTUS_OK);
     EXPECT(verdict.fault_count == 0);
-    EXPECT(verdict.warning_count == 0);
+    expect_line("a torn tail, never acknowledged");
+    expect_line("redundant headers"); /* those of entries that nothing had made durable yet */
+    care_close(db);
+    simulated_disk_free(after);
     simulated_disk_free(disk);
+}
+
+/* ---- Files that are none ------------------------------------------------------------------------- */
+
+TEST(verify, names_what_is_no_data_file)
+{
+    const struct simulated_disk_options options = {.seed = 1, .size = 1 << 20};
+    struct simulated_disk *disk = simulated_disk_new(&options);
+    care_verify(disk, &verdict);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    expect_line("zone=superblock");
+    simulated_disk_free(disk);
+}
+
+TEST(verify, of_another_format_names_the_version)
+{
+    struct simulated_disk *disk = care_disk_new(5);
+    for (uint32_t copy = 0; copy < SUPERBLOCK_COPIES; copy += 1) {
+        struct superblock_disk bytes;
+        const uint64_t byte = layout_superblock_offset(copy);
+        simulated_disk_peek(disk, byte, &bytes, sizeof bytes);
+        bytes.version = 99;
+        checksum_store(
+            bytes.checksum,
+            checksum_of(
+                (struct checksum){0},
+                (uint8_t *)&bytes + SUPERBLOCK_CHECKSUM_FROM,
+                sizeof bytes - SUPERBLOCK_CHECKSUM_FROM
+            )
+        );
+        simulated_disk_poke(disk, byte, &bytes, sizeof bytes);
+    }
+    care_verify(disk, &verdict);
+    EXPECT(verdict.status == TACTUS_VERSION);
+    expect_line("99");
+    simulated_disk_free(disk);
+}
+
+/* ---- Bytes that are wrong, and whose checksums hold ------------------------------------------------ */
+
+/* An image of the disk's file, to be changed and sealed again. */
+struct forgery {
+    struct simulated_disk *disk;
+    struct layout layout;
+    uint8_t *bytes;
+    uint64_t size;
+};
+
+static struct forgery forge(struct simulated_disk *disk)
+{
+    struct forgery forgery = {
+        .disk = simulated_disk_clone(disk),
+        .layout = care_layout(disk),
+        .size = simulated_disk_size(disk),
+    };
+    forgery.bytes = malloc(forgery.size);
+    EXPECT(forgery.bytes != NULL);
+    simulated_disk_peek(disk, 0, forgery.bytes, forgery.size);
+    return forgery;
+}
+
+static void seal_and_verify(struct forgery *forgery)
+{
+    reseal_image(forgery->bytes, forgery->size);
+    simulated_disk_poke(forgery->disk, 0, forgery->bytes, forgery->size);
+    care_verify(forgery->disk, &verdict);
+}
+
+static void forgery_end(struct forgery *forgery)
+{
+    simulated_disk_free(forgery->disk);
+    free(forgery->bytes);
+}
+
+static uint8_t *block_at(const struct forgery *forgery, uint64_t address)
+{
+    return forgery->bytes + layout_block_offset(&forgery->layout, address);
+}
+
+/* The tree of that name in the open file, and the root of one of its tables. */
+static uint64_t table_root(struct simulated_disk *disk, uint32_t tree, uint8_t *level)
+{
+    enum tactus_status status;
+    tactus_db *db = care_open(disk, true, &status);
+    EXPECT(db != NULL);
+    uint64_t address = 0;
+    for (uint8_t at = 0; at < LEVELS && address == 0; at += 1) {
+        const struct tree *of_db = &db->forest.trees[tree - 1];
+        const struct table_info *table = manifest_level_first(&of_db->manifest.levels[at]);
+        if (table == NULL) continue;
+        address = table->address;
+        *level = at;
+    }
+    EXPECT(address != 0);
+    care_close(db);
+    return address;
+}
+
+/* Address of the first value block below a root: leaves and value blocks are found as readers do. */
+static uint64_t first_value(const struct forgery *forgery, uint64_t root, uint64_t *leaf)
+{
+    const uint8_t *block = block_at(forgery, root);
+    const uint64_t key_bytes = load_u32(block + 60);
+    *leaf = load_u64(block + BLOCK_HEADER_SIZE + load_u32(block + 56) * key_bytes);
+    const uint8_t *of_leaf = block_at(forgery, *leaf);
+    return load_u64(of_leaf + BLOCK_HEADER_SIZE + 2 * load_u32(of_leaf + 56) * key_bytes);
+}
+
+/* Trees: 1 sales, 2 their ids, 3 customer, 4 country, 5 customer_at, 6 notes, 7 words. */
+enum { SALES = 1, IDS = 2, CUSTOMER = 3, COUNTRY = 4, CUSTOMER_AT = 5 };
+
+TEST(verify, an_image_sealed_again_is_as_sound_as_before)
+{
+    struct simulated_disk *disk = care_disk_filled(6, 600, 60);
+    struct forgery forgery = forge(disk);
+    seal_and_verify(&forgery);
+    if (verdict.status != TACTUS_OK) (void)fputs(verdict.lines, stderr);
+    EXPECT(verdict.status == TACTUS_OK);
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+TEST(verify, names_records_that_do_not_ascend)
+{
+    struct simulated_disk *disk = care_disk_filled(7, 600, 0);
+    uint8_t level = 0;
+    const uint64_t root = table_root(disk, IDS, &level);
+    struct forgery forgery = forge(disk);
+    uint64_t leaf;
+    const uint64_t value = first_value(&forgery, root, &leaf);
+    store_u64(block_at(&forgery, value) + BLOCK_HEADER_SIZE + 16, 0); /* the second id */
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    char words[64];
+    (void)snprintf(
+        words,
+        sizeof words,
+        "block=%llu type=value tree=2 level=%u",
+        (unsigned long long)value,
+        (unsigned)level
+    );
+    expect_line(words);
+    expect_line("sale id keys=");
+    expect_line("do not ascend");
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+TEST(verify, names_objects_that_their_fields_cannot_hold)
+{
+    struct simulated_disk *disk = care_disk_filled(8, 600, 0);
+    uint8_t level;
+    const uint64_t root = table_root(disk, SALES, &level);
+    struct forgery forgery = forge(disk);
+    uint64_t leaf;
+    const uint64_t value = first_value(&forgery, root, &leaf);
+    uint8_t *object = block_at(&forgery, value) + BLOCK_HEADER_SIZE;
+    object[offsetof(struct care_sale, country)] = 0xff; /* no UTF-8 */
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    EXPECT(verdict.fault_count >= 1);
+    expect_line("tree=1");
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+TEST(verify, names_an_index_entry_that_leads_to_another_value)
+{
+    struct simulated_disk *disk = care_disk_filled(9, 600, 0);
+    uint8_t level;
+    const uint64_t root = table_root(disk, SALES, &level);
+    struct forgery forgery = forge(disk);
+    uint64_t leaf;
+    const uint64_t value = first_value(&forgery, root, &leaf);
+    uint8_t *object = block_at(&forgery, value) + BLOCK_HEADER_SIZE;
+    store_u32(object + offsetof(struct care_sale, customer), 4711);
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    EXPECT(verdict.fault_count == 4); /* missing and left over, in two indexes */
+    expect_line("sale index customer (checkpoint): timestamp");
+    expect_line("the object has no entry in the index");
+    expect_line("the entry leads to an object of another value");
+    expect_line("sale index customer_at");
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+TEST(verify, names_an_id_that_leads_to_no_object)
+{
+    struct simulated_disk *disk = care_disk_filled(10, 600, 0);
+    uint8_t level;
+    const uint64_t root = table_root(disk, IDS, &level);
+    struct forgery forgery = forge(disk);
+    uint64_t leaf;
+    const uint64_t value = first_value(&forgery, root, &leaf);
+    uint8_t *record = block_at(&forgery, value) + BLOCK_HEADER_SIZE;
+    while ((load_u64(record + 8) & RECORD_TOMBSTONE) != 0)
+        record += 16;
+    store_u64(record + 8, 1); /* the first sale, which was removed */
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    expect_line("sale id (checkpoint): timestamp 1: the entry leads to no object");
+    expect_line("the object's id does not lead to it");
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+TEST(verify, names_a_block_that_two_references_lead_to)
+{
+    struct simulated_disk *disk = care_disk_filled(11, 3000, 0);
+    uint8_t level;
+    const uint64_t root = table_root(disk, SALES, &level);
+    struct forgery forgery = forge(disk);
+    uint64_t leaf;
+    const uint64_t value = first_value(&forgery, root, &leaf);
+    uint8_t *of_leaf = block_at(&forgery, leaf);
+    EXPECT(load_u32(of_leaf + 56) > 1);
+    uint8_t *addresses = of_leaf + BLOCK_HEADER_SIZE + 2 * load_u32(of_leaf + 56) * 8;
+    store_u64(addresses + 8, value);
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    expect_line("two references lead to the block");
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+TEST(verify, names_blocks_that_the_free_set_is_wrong_about)
+{
+    struct simulated_disk *disk = care_disk_filled(12, 600, 0);
+    const struct checkpoint_state checkpoint = care_superblock(disk).checkpoint;
+    uint8_t level;
+    const uint64_t root = table_root(disk, SALES, &level);
+    struct forgery forgery = forge(disk);
+    uint8_t *words = block_at(&forgery, checkpoint.acquired.last.address) + BLOCK_HEADER_SIZE;
+    const uint64_t bit = root - 1;
+    store_u64(words + bit / 64 * 8, load_u64(words + bit / 64 * 8) & ~(UINT64_C(1) << (bit % 64)));
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    EXPECT(verdict.fault_count == 1);
+    expect_line("the block is in use, and free in the free set");
+    forgery_end(&forgery);
+
+    /* A released block that is not: it is never written again. */
+    forgery = forge(disk);
+    uint8_t *released = block_at(&forgery, checkpoint.released.last.address) + BLOCK_HEADER_SIZE;
+    uint64_t word = 0;
+    while (load_u64(released + word * 8) == 0) {
+        word += 1;
+    }
+    store_u64(
+        released + word * 8, load_u64(released + word * 8) & (load_u64(released + word * 8) - 1)
+    );
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    EXPECT(verdict.fault_count == 1);
+    expect_line("leaked: the block is acquired, and nothing refers to it");
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+TEST(verify, names_tables_that_overlap)
+{
+    struct simulated_disk *disk = care_disk_filled(13, 3000, 0);
+    const struct checkpoint_state checkpoint = care_superblock(disk).checkpoint;
+    struct forgery forgery = forge(disk);
+    uint8_t *block = block_at(&forgery, checkpoint.manifest_newest.address);
+    const uint32_t count = load_u32(block + 56 + 32);
+    for (uint32_t index = 0; index < count; index += 1) {
+        bytes_zero(block + BLOCK_HEADER_SIZE + index * 128, 24); /* key_min */
+    }
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    expect_line("type=root");
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+TEST(verify, names_an_entry_of_the_wrong_beat_and_events_that_are_none)
+{
+    struct simulated_disk *disk = care_disk_filled(14, 200, 200);
+    const struct checkpoint_state checkpoint = care_superblock(disk).checkpoint;
+    struct forgery forgery = forge(disk);
+    uint8_t *entry = forgery.bytes + forgery.layout.journal_offset + checkpoint.journal_offset;
+    store_u64(entry + 120, load_u64(entry + 120) + 1);
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    expect_line("of another beat than its history says");
+    forgery_end(&forgery);
+
+    forgery = forge(disk);
+    entry = forgery.bytes + forgery.layout.journal_offset + checkpoint.journal_offset;
+    store_u16(entry + JOURNAL_HEADER_SIZE + 2, 7); /* a collection that is not there */
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    expect_line("zone=journal");
+    expect_line("an event names a collection that the schema does not have");
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+/* ---- Bounds -------------------------------------------------------------------------------------- */
+
+TEST(verify, shows_a_bounded_number_of_lines)
+{
+    struct report report;
+    report_begin(&report, care_report, &verdict);
+    verdict = (struct care_verdict){0};
+    for (uint32_t count = 0; count < REPORT_LINES_MAX + 7; count += 1) {
+        report_line(&report, count % 2 == 0 ? TACTUS_FAULT : TACTUS_WARNING, "line %u", count);
+    }
+    EXPECT(report_is_full(&report));
+    EXPECT(verdict.fault_count + verdict.warning_count == REPORT_LINES_MAX);
+    EXPECT(report.fault_count + report.warning_count == REPORT_LINES_MAX + 7);
+    EXPECT(strcmp(report.first, "line 0") == 0);
+    verdict = (struct care_verdict){0};
+    report_end(&report);
+    expect_line("7 more faults and warnings are not shown");
+}
+
+TEST(verify, refuses_what_it_cannot_do_in_words)
+{
+    struct tactus_error error;
+    struct tactus_verify_options options = {.struct_bytes = 3};
+    EXPECT(tactus_verify(NULL, NULL, NULL, NULL, &error) == TACTUS_MISUSE);
+    EXPECT(tactus_verify("nothing", &options, NULL, NULL, &error) == TACTUS_MISUSE);
+    EXPECT(tactus_verify(":memory:", NULL, NULL, NULL, &error) == TACTUS_MISUSE);
+    EXPECT(tactus_verify("there-is-no-such-file", NULL, NULL, NULL, &error) == TACTUS_ABSENT);
+    EXPECT(error.text[0] != 0);
+    EXPECT(tactus_verify("there-is-no-such-file", NULL, NULL, NULL, NULL) == TACTUS_ABSENT);
 }
 
 TEST_MAIN()
