@@ -252,7 +252,8 @@ struct tactus_field {
     uint32_t reserved;
 };
 
-/* OK, or SYNTAX with line, column and words in `error` (which may be NULL). */
+/* OK; or SYNTAX with line, column and words in `error` (which may be NULL); or LIMIT: a file of the
+ * default options cannot hold it. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_schema_check(
     const char *text, struct tactus_error *error
 );
@@ -297,7 +298,8 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_begin(
 );
 
 /* Always ends the transaction. OK: applied whole, durable under SYNC_COMMIT. FULL, LIMIT: rolled
- * back. POISONED: reopen to learn whether it is durable. `op` may be NULL; a transaction without an
+ * back. POISONED, or CORRUPT where a damaged block stood in the way of a compaction: nothing more
+ * is written; reopen to learn whether it is durable. `op` may be NULL; a transaction without an
  * event takes no op, and *op is then that of the last one that did. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_commit(tactus_txn *txn, uint64_t *op);
 TACTUS_API void tactus_rollback(tactus_txn *txn); /* NULL is fine: fit for every error path */
@@ -343,7 +345,9 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_remove(
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_flush(tactus_db *db);
 
 /* Writes a complete checkpoint: nothing is left to replay, so an open after it is immediate. It is
- * an operation of the history, with an op of its own. BUSY: a transaction is open. */
+ * an operation of the history, with an op of its own. BUSY: a transaction is open. FULL, LIMIT: the
+ * file has no room for what it may write at worst; nothing changed. POISONED, CORRUPT: as a
+ * commit. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_checkpoint(tactus_db *db);
 
 /* ---- Reading -------------------------------------------------------------------------------- */

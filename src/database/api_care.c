@@ -33,7 +33,7 @@ static enum tactus_status open_path(
     return error_from_fault(error, &fault);
 }
 
-/* ---- Verify -------------------------------------------------------------------------------------- */
+/* ---- Verify ---------------------------------------------------------------------------------- */
 
 static enum tactus_status take_verify_options(
     const struct tactus_verify_options *options, uint32_t *flags, struct tactus_error *error
@@ -95,7 +95,7 @@ enum tactus_status tactus_verify(
     return verify_failed(&lines, &fault, status, error);
 }
 
-/* ---- Inspect ------------------------------------------------------------------------------------- */
+/* ---- Inspect --------------------------------------------------------------------------------- */
 
 enum tactus_status tactus_inspect(
     const char *path,
@@ -132,7 +132,7 @@ enum tactus_status tactus_inspect(
     return error_from_fault(error, &fault);
 }
 
-/* ---- Repair -------------------------------------------------------------------------------------- */
+/* ---- Repair ---------------------------------------------------------------------------------- */
 
 enum tactus_status tactus_repair(
     const char *path,
@@ -159,7 +159,7 @@ enum tactus_status tactus_repair(
     return error_from_fault(error, &fault);
 }
 
-/* ---- Digest -------------------------------------------------------------------------------------- */
+/* ---- Digest ---------------------------------------------------------------------------------- */
 
 static struct tactus_u128 u128_of(struct checksum checksum)
 {

@@ -45,6 +45,28 @@ const char *tactus_status_text(enum tactus_status status)
 
 /* ---- What every exported function begins with ------------------------------------------------ */
 
+static bool is_writable(const tactus_db *db)
+{
+    return !db->read_only && db->forest.broken == TACTUS_OK && db->grid.status == TACTUS_OK &&
+           db->journal.stage == JOURNAL_OPEN && db->journal.headers.status == TACTUS_OK;
+}
+
+void database_flush_if_due(tactus_db *db)
+{
+    if (db->options.sync != TACTUS_SYNC_INTERVAL || !is_writable(db)) return;
+    if (journal_op_durable(&db->journal) == journal_op_last(&db->journal)) return;
+    const uint64_t now = reactor_now_ns(&db->reactor);
+    if (now - db->flushed_ns < db->options.sync_interval_ns) return;
+    if (database_flush(db) == TACTUS_OK) return;
+    db->error = (struct tactus_error){0};
+    fault_clear(&db->fault);
+}
+
+bool database_is_usable(const tactus_db *db)
+{
+    return db != NULL && db->magic == DATABASE_MAGIC && db->pid == (int)getpid();
+}
+
 enum tactus_status database_enter(tactus_db *db)
 {
     if (db == NULL || db->magic != DATABASE_MAGIC) return TACTUS_MISUSE;
@@ -55,6 +77,7 @@ enum tactus_status database_enter(tactus_db *db)
     }
     db->error = (struct tactus_error){0};
     fault_clear(&db->fault);
+    database_flush_if_due(db);
     return TACTUS_OK;
 }
 
@@ -66,7 +89,7 @@ enum tactus_status database_enter_write(tactus_db *db)
             &db->error, TACTUS_READ_ONLY, "the file was opened read-only; open it for writing"
         );
     }
-    if (db->forest.broken != TACTUS_OK || db->journal.stage != JOURNAL_OPEN) {
+    if (!is_writable(db)) {
         return error_set(
             &db->error,
             TACTUS_POISONED,

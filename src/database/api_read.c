@@ -393,6 +393,8 @@ enum tactus_status tactus_run(tactus_query *query, tactus_view *view, const char
             &db->error, TACTUS_INVALID, "run: ?%u has no value; call tactus_bind", unbound
         );
     }
+    query_run_stop(&query->run);
+    query->running = false;
     struct text_error words = {0};
     const enum tactus_status chosen =
         plan_choose(&query->expression, query->order, &query->plan, &words);
@@ -403,7 +405,6 @@ enum tactus_status tactus_run(tactus_query *query, tactus_view *view, const char
         .plan = &query->plan,
         .visibility = view->visibility,
     };
-    query->running = false;
     const enum tactus_status status = query_run_start(&query->run, &start);
     if (status == TACTUS_LIMIT) {
         return error_set(
@@ -429,7 +430,9 @@ enum tactus_status tactus_next(
     }
     if (!query->running || query->generation != db->generation) {
         return error_set(
-            &db->error, TACTUS_EXPIRED, "next: a write has ended this run; run the query again"
+            &db->error,
+            TACTUS_EXPIRED,
+            "next: no run is open, or a write has ended it; run the query again"
         );
     }
     uint32_t got = 0;
@@ -444,7 +447,7 @@ enum tactus_status tactus_next(
 void tactus_query_close(tactus_query *query)
 {
     if (query == NULL || query->db == NULL || !query->open) return;
-    if (database_enter(query->db) != TACTUS_OK) return;
+    if (!database_is_usable(query->db)) return;
     query_run_stop(&query->run);
     query->open = false;
     query->running = false;

@@ -126,7 +126,7 @@ enum tactus_status tactus_commit(tactus_txn *txn, uint64_t *op)
 void tactus_rollback(tactus_txn *txn)
 {
     if (txn == NULL || txn->db == NULL || !txn->open) return;
-    if (database_enter(txn->db) != TACTUS_OK) return;
+    if (!database_is_usable(txn->db)) return;
     transaction_rollback(txn);
 }
 

@@ -212,6 +212,13 @@ enum tactus_status database_flush(tactus_db *db);
 
 /* ---- What every exported function begins with ------------------------------------------------ */
 
+/* Whether a call may use the handle; says nothing: for calls that leave the last error's words. */
+bool database_is_usable(const tactus_db *db);
+
+/* SYNC_INTERVAL: the first call after the interval, and a commit at its end, make what came before
+ * durable. If that fails, the next call that writes says so. */
+void database_flush_if_due(tactus_db *db);
+
 /* OK, or why the handle cannot be used: MISUSE (NULL, closed), FORKED. Clears the last fault. */
 enum tactus_status database_enter(tactus_db *db);
 

@@ -22,7 +22,7 @@ static void add_checksum(struct checksum_stream *stream, struct checksum checksu
     checksum_stream_add(stream, bytes, sizeof bytes);
 }
 
-/* ---- Logical ------------------------------------------------------------------------------------- */
+/* ---- Logical --------------------------------------------------------------------------------- */
 
 struct digest_objects {
     struct checksum_stream stream;
@@ -93,7 +93,7 @@ enum tactus_status digest_logical(tactus_db *db, struct checksum *digest)
     return TACTUS_OK;
 }
 
-/* ---- Physical ------------------------------------------------------------------------------------ */
+/* ---- Physical -------------------------------------------------------------------------------- */
 
 static void add_reference(struct checksum_stream *stream, const struct block_reference *reference)
 {
@@ -153,9 +153,9 @@ static enum tactus_status add_block(
     return TACTUS_OK;
 }
 
-/* Every block that the checkpoint holds, in the order of addresses. What it has released is left out:
- * once the checkpoint has taken effect those blocks are free, and are written over while the bar goes
- * on. What it holds stays as it is until the next checkpoint's effect. */
+/* Every block that the checkpoint holds, in the order of addresses. What it has released is left
+ * out: once the checkpoint has taken effect those blocks are free, and are written over while the
+ * bar goes on. What it holds stays as it is until the next checkpoint's effect. */
 static enum tactus_status add_blocks(tactus_db *db, struct checksum_stream *stream, uint8_t *block)
 {
     const struct checkpoint_state *checkpoint = &db->superblock.checkpoint;

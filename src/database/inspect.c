@@ -41,7 +41,7 @@ void inspect_reference(
     inspect_section_end(writer);
 }
 
-/* ---- Summary ------------------------------------------------------------------------------------- */
+/* ---- Summary --------------------------------------------------------------------------------- */
 
 static void summary_file(const struct inspect *inspect)
 {
@@ -152,7 +152,7 @@ static enum tactus_status inspect_summary(struct inspect *inspect)
     return TACTUS_OK;
 }
 
-/* ---- Memory -------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 /* What an open for writing with the default options takes, by name. */
 static enum tactus_status inspect_memory(struct inspect *inspect)
@@ -189,7 +189,7 @@ static enum tactus_status inspect_memory(struct inspect *inspect)
     return TACTUS_OK;
 }
 
-/* ---- The whole ----------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static enum tactus_status inspect_part(struct inspect *inspect, enum inspect_what what)
 {
@@ -207,8 +207,8 @@ static enum tactus_status inspect_part(struct inspect *inspect, enum inspect_wha
     return TACTUS_MISUSE;
 }
 
-/* The superblock alone: its copies are shown whatever they hold, so that damage is seen where nothing
- * else can be read. */
+/* The superblock alone: its copies are shown whatever they hold, so that damage is seen where
+ * nothing else can be read. */
 static enum tactus_status inspect_root(
     struct reactor *reactor, struct inspect_writer *writer, struct fault *fault
 )

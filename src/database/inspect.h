@@ -21,9 +21,9 @@ enum inspect_what {
 /* The number of a word ("superblock" ...); NULL is the summary. False: there is no such word. */
 bool inspect_what_find(const char *word, enum inspect_what *what);
 
-/* Writes what was asked for through the writer, which the caller begins and ends. The reactor's file is
- * open (read-only will do), stays open, and not a byte of it changes. Faults stand among what is
- * written, under "faults"; what lies behind them is left out.
+/* Writes what was asked for through the writer, which the caller begins and ends. The reactor's
+ * file is open (read-only will do), stays open, and not a byte of it changes. Faults stand among
+ * what is written, under "faults"; what lies behind them is left out.
  *
  *   TACTUS_OK       the superblock could be read, and the schema where it is needed
  *   TACTUS_CORRUPT, TACTUS_VERSION  not even these; what there is of them was written

@@ -50,7 +50,7 @@ static const char *block_type_text(uint32_t type)
     }
 }
 
-/* ---- Manifest ------------------------------------------------------------------------------------ */
+/* ---- Manifest -------------------------------------------------------------------------------- */
 
 static const char *event_text(uint8_t event)
 {
@@ -107,7 +107,7 @@ enum tactus_status inspect_manifest(struct inspect *inspect)
     return verify->status;
 }
 
-/* ---- Trees and tables ---------------------------------------------------------------------------- */
+/* ---- Trees and tables ------------------------------------------------------------------------ */
 
 enum tactus_status inspect_trees(struct inspect *inspect)
 {
@@ -189,7 +189,7 @@ enum tactus_status inspect_tables(struct inspect *inspect)
     return TACTUS_OK;
 }
 
-/* ---- Blocks -------------------------------------------------------------------------------------- */
+/* ---- Blocks ---------------------------------------------------------------------------------- */
 
 static const char *marks_text(uint8_t marks)
 {

@@ -6,7 +6,7 @@
 
 #include "base/poison.h"
 
-/* ---- Copies -------------------------------------------------------------------------------------- */
+/* ---- Copies ---------------------------------------------------------------------------------- */
 
 static void copy_row(
     struct inspect_writer *writer,
@@ -63,7 +63,7 @@ enum tactus_status inspect_copies(
     return TACTUS_OK;
 }
 
-/* ---- What they say ------------------------------------------------------------------------------- */
+/* ---- What they say --------------------------------------------------------------------------- */
 
 static void write_options(struct inspect_writer *writer, const struct file_options *options)
 {

@@ -7,9 +7,9 @@
  *     op=8 beat=3               {"op":8,"beat":3},
  *     op=9 beat=3               {"op":9,"beat":3}]}
  *
- * Integers above 2^53 are strings in JSON; checksums are hex digits, the high half first. Every key is
- * a literal of letters and underscores. Once the caller's function has asked to stop, nothing more is
- * written. */
+ * Integers above 2^53 are strings in JSON; checksums are hex digits, the high half first. Every key
+ * is a literal of letters and underscores. Once the caller's function has asked to stop, nothing
+ * more is written. */
 #ifndef TACTUS_DATABASE_INSPECT_WRITER_H
 #define TACTUS_DATABASE_INSPECT_WRITER_H
 

@@ -73,7 +73,8 @@ static uint32_t cache_frames_of(const tactus_db *db, uint32_t pinned)
 {
     const uint64_t frames = db->options.cache_bytes / db->sizing->block_size;
     const uint64_t unpinned = frames > pinned ? frames - pinned : 0;
-    const uint64_t most = UINT32_MAX / 2;
+    const uint64_t most =
+        UINT32_MAX / 32; /* what the grid counts in 32 bits, with room for its own */
     return (uint32_t)min_u64(max_u64(unpinned, DATABASE_CACHE_FRAMES_MIN), most);
 }
 

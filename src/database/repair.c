@@ -51,10 +51,10 @@ static const char *answer_text(enum fault_answer answer)
     return "";
 }
 
-/* S5: the superblock is what makes the cut. With op_captured at n - 1 a checkpoint whose last bar is
- * partly lost still opens: its grid holds what ops up to op_covered did, the ops from there to n - 1
- * are replayed in the beats they had, and the rest of the bar is empty. Its state knows of higher
- * timestamps than are left, which only means that those are not given out again. */
+/* S5: the superblock is what makes the cut. With op_captured at n - 1 a checkpoint whose last bar
+ * is partly lost still opens: its grid holds what ops up to op_covered did, the ops from there to n
+ * - 1 are replayed in the beats they had, and the rest of the bar is empty. Its state knows of
+ * higher timestamps than are left, which only means that those are not given out again. */
 static enum tactus_status cut(
     struct reactor *reactor,
     struct superblock *superblock,

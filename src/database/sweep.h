@@ -6,7 +6,8 @@
 #include "lsm/scan_tree.h"
 #include "lsm/tree.h"
 
-/* What is called with each record, which is borrowed for the call. Not OK: the sweep ends with it. */
+/* What is called with each record, which is borrowed for the call. Not OK: the sweep ends with
+ * it. */
 typedef enum tactus_status sweep_visit(void *context, const void *record);
 
 struct sweep {
@@ -18,9 +19,9 @@ struct sweep {
     void *context;
 };
 
-/* Reads what is settled. The visitor may read other trees, by other scans, but change nothing. LIMIT:
- * more unsorted records than the scan has room for; CORRUPT, IO, POISONED: the tree's fault says which
- * block; or what the visitor answered. */
+/* Reads what is settled. The visitor may read other trees, by other scans, but change nothing.
+ * LIMIT: more unsorted records than the scan has room for; CORRUPT, IO, POISONED: the tree's fault
+ * says which block; or what the visitor answered. */
 enum tactus_status sweep_run(const struct sweep *sweep);
 
 /* A sweep of the whole tree. */

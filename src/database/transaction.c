@@ -204,7 +204,14 @@ static uint64_t next_timestamp(
     return given >= least && given <= TIMESTAMP_MAX ? given : 0;
 }
 
-static void judge_insert(
+/* R1: one more event of this collection would be one too many. */
+static bool batch_is_full(const struct tactus_txn *txn, const struct collection *collection)
+{
+    return collection->event_count == txn->db->sizing->batch_max;
+}
+
+/* LIMIT: the batch is full. */
+static enum tactus_status judge_insert(
     struct tactus_txn *txn, struct txn_chunk *chunk, struct collection *collection, uint32_t index
 )
 {
@@ -215,13 +222,15 @@ static void judge_insert(
     if (timestamp == 0) {
         result->status = TACTUS_INVALID;
         result->field = schema->timestamp_field;
-        return;
+        return TACTUS_OK;
     }
+    if (batch_is_full(txn, collection)) return TACTUS_LIMIT;
     object_timestamp_set(schema, object, timestamp);
     collection_insert(collection, object);
     journal_object(txn, collection, EVENT_INSERT, object);
     txn->timestamps[schema->number] = timestamp;
     result->timestamp = timestamp;
+    return TACTUS_OK;
 }
 
 static void judge_update(
@@ -283,10 +292,7 @@ static enum tactus_status judge(
     struct collection *collection = call->collection;
     struct tactus_result *result = &chunk->results[index];
     const bool by_id = collection->id_tree != NULL;
-    if (call->verb == TXN_INSERT && !by_id) {
-        judge_insert(txn, chunk, collection, index);
-        return TACTUS_OK;
-    }
+    if (call->verb == TXN_INSERT && !by_id) return judge_insert(txn, chunk, collection, index);
     const uint64_t timestamp = judge_timestamp(chunk, collection, index);
     if (call->verb == TXN_INSERT && timestamp != 0) {
         result->status = TACTUS_EXISTS;
@@ -295,15 +301,12 @@ static enum tactus_status judge(
     }
     const bool insert =
         call->verb == TXN_INSERT || (call->verb == TXN_UPSERT && by_id && timestamp == 0);
-    if (insert) {
-        judge_insert(txn, chunk, collection, index);
-        return TACTUS_OK;
-    }
+    if (insert) return judge_insert(txn, chunk, collection, index);
     const bool there = judge_old(chunk, collection, index, timestamp);
     if (!there && by_id && timestamp != 0) return object_missing(txn, collection);
-    if (!there && call->verb == TXN_UPSERT) {
-        judge_insert(txn, chunk, collection, index);
-    } else if (!there) {
+    if (!there && call->verb == TXN_UPSERT) return judge_insert(txn, chunk, collection, index);
+    if (there && batch_is_full(txn, collection)) return TACTUS_LIMIT;
+    if (!there) {
         result->status = TACTUS_ABSENT;
     } else if (call->verb == TXN_REMOVE) {
         judge_remove(txn, chunk, collection, index, timestamp);
@@ -424,10 +427,9 @@ static enum tactus_status call_chunk(
 
     for (uint32_t index = 0; index < chunk->count; index += 1) {
         struct tactus_result *result = &chunk->results[index];
-        if (result->status == TACTUS_OK) {
-            if (collection->event_count == txn->db->sizing->batch_max) return batch_full(txn, call);
-            if (judge(txn, chunk, call, index) != TACTUS_OK) return database_failed(txn->db);
-        }
+        if (result->status == TACTUS_OK) status = judge(txn, chunk, call, index);
+        if (status == TACTUS_LIMIT) return batch_full(txn, call);
+        if (status != TACTUS_OK) return database_failed(txn->db);
         if (call->results != NULL) call->results[first + index] = *result;
         if (result->status == TACTUS_OK) continue;
         *refused_count += 1;
@@ -478,12 +480,12 @@ static void transaction_end(struct tactus_txn *txn)
     bytes_zero(txn->kinds, sizeof txn->kinds);
     bytes_zero(txn->timestamps, sizeof txn->timestamps);
     bytes_zero(txn->event_counts, sizeof txn->event_counts);
-    database_end_runs(txn->db);
 }
 
 void transaction_rollback(struct tactus_txn *txn)
 {
     struct forest *forest = &txn->db->forest;
+    database_end_runs(txn->db);
     for (uint32_t number = 0; number < forest->collection_count; number += 1) {
         struct collection *collection = &forest->collections[number];
         if (!collection->touched) continue;
@@ -494,8 +496,8 @@ void transaction_rollback(struct tactus_txn *txn)
     transaction_end(txn);
 }
 
-/* Nothing more is written through this handle. The words stay those of the cause; the status is what
- * the caller is told. */
+/* Nothing more is written through this handle. The words stay those of the cause; the status is
+ * what the caller is told. */
 static enum tactus_status write_failed(tactus_db *db)
 {
     const enum tactus_status cause = database_failed(db);
@@ -528,6 +530,7 @@ static enum tactus_status transaction_write(
         TRY(forest_close_beat(&db->forest, &head));
     }
     assert(!forest_beat_is_full(&db->forest, commit));
+    TRY(grid_status(&db->grid)); /* nothing more is acknowledged after a failed write */
     const struct journal_append append = {
         .kind = JOURNAL_TRANSACTION,
         .beat = db->forest.schedule.beat,
@@ -536,24 +539,16 @@ static enum tactus_status transaction_write(
         .durable = db->options.sync == TACTUS_SYNC_COMMIT,
     };
     TRY(journal_append(&db->journal, &append, op));
+    TRY(forest_capture_finish(&db->forest));
     forest_settle(&db->forest, commit, txn->timestamps, txn->kinds);
     db->journal_bytes += commit->entry_bytes;
     return TACTUS_OK;
 }
 
-/* SYNC_INTERVAL: the first call after the interval makes what came before durable. */
-static enum tactus_status flush_if_due(tactus_db *db)
-{
-    if (db->options.sync != TACTUS_SYNC_INTERVAL) return TACTUS_OK;
-    const uint64_t now = reactor_now_ns(&db->reactor);
-    if (now - db->flushed_ns < db->options.sync_interval_ns) return TACTUS_OK;
-    db->flushed_ns = now;
-    return journal_flush(&db->journal);
-}
-
 enum tactus_status transaction_commit(struct tactus_txn *txn, uint64_t *op)
 {
     tactus_db *db = txn->db;
+    database_end_runs(db);
     uint64_t op_new = journal_op_last(&db->journal);
     if (txn->event_count > 0) {
         const uint64_t started = reactor_now_ns(&db->reactor);
@@ -569,11 +564,11 @@ enum tactus_status transaction_commit(struct tactus_txn *txn, uint64_t *op)
         if (transaction_write(txn, &commit, &op_new) != TACTUS_OK) return transaction_poisoned(txn);
         histogram_add(db->commit_ns, reactor_now_ns(&db->reactor) - started);
     }
-    if (flush_if_due(db) != TACTUS_OK) return transaction_poisoned(txn);
     for (uint32_t number = 0; number < db->forest.collection_count; number += 1) {
         db->forest.collections[number].touched = false;
     }
     transaction_end(txn);
+    database_flush_if_due(db);
     if (op != NULL) *op = op_new;
     return TACTUS_OK;
 }
@@ -582,8 +577,9 @@ enum tactus_status transaction_commit(struct tactus_txn *txn, uint64_t *op)
 
 enum tactus_status database_flush(tactus_db *db)
 {
-    if (journal_flush(&db->journal) == TACTUS_OK) return TACTUS_OK;
-    return write_failed(db);
+    if (journal_flush(&db->journal) != TACTUS_OK) return write_failed(db);
+    db->flushed_ns = reactor_now_ns(&db->reactor);
+    return TACTUS_OK;
 }
 
 static enum tactus_status checkpoint_write(tactus_db *db)
@@ -595,6 +591,7 @@ static enum tactus_status checkpoint_write(tactus_db *db)
         const struct journal_position head = journal_head(&db->journal);
         TRY(forest_close_beat(forest, &head));
     }
+    TRY(grid_status(&db->grid));
     const struct journal_append append = {
         .kind = JOURNAL_CHECKPOINT,
         .beat = forest->schedule.beat,
@@ -603,6 +600,7 @@ static enum tactus_status checkpoint_write(tactus_db *db)
     uint64_t op = 0;
     (void)journal_body(&db->journal);
     TRY(journal_append(&db->journal, &append, &op));
+    TRY(forest_capture_finish(forest));
     forest_count_entry(forest, commit.entry_bytes);
     db->journal_bytes += commit.entry_bytes;
     const struct journal_position head = journal_head(&db->journal);
@@ -614,8 +612,8 @@ enum tactus_status database_checkpoint(tactus_db *db)
     struct forest *forest = &db->forest;
     /* A checkpoint of what a complete one covers already would be an op about nothing. */
     if (forest->schedule.covered.op == journal_head(&db->journal).op) return TACTUS_OK;
-    database_end_runs(db);
     if (forest_admit_checkpoint(forest) != TACTUS_OK) return database_failed(db);
+    database_end_runs(db);
     if (checkpoint_write(db) != TACTUS_OK) return write_failed(db);
     return TACTUS_OK;
 }

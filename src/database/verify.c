@@ -39,7 +39,7 @@ static void verify_checkpoint(struct verify *verify)
         found.what = "the checkpoint was captured within a bar";
     } else if (!is_complete && checkpoint->beat_capture == 0) {
         found.what = "the checkpoint was captured before the first bar, and covers less than it";
-    } else if (checkpoint->beat_capture > UINT64_MAX / 2) {
+    } else if (checkpoint->beat_capture >= UINT64_C(1) << 62) {
         found.what = "the checkpoint was captured at an impossible beat";
     }
     if (found.what != NULL) report_fault(verify->report, &found);

@@ -29,7 +29,7 @@ enum tactus_status verify_blocks_begin(struct verify *verify)
     );
 }
 
-/* ---- Words --------------------------------------------------------------------------------------- */
+/* ---- Words ----------------------------------------------------------------------------------- */
 
 static void key_text(char *text, size_t size, struct key key, uint32_t key_bits)
 {
@@ -123,7 +123,7 @@ static void report_block(
     }
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 /* Why what lies at `address` is not the block, or NULL. */
 static const char *block_look(
@@ -207,7 +207,7 @@ bool verify_block_read(struct verify *verify, const struct verify_want *want, ui
     return false;
 }
 
-/* ---- Trailers ------------------------------------------------------------------------------------ */
+/* ---- Trailers -------------------------------------------------------------------------------- */
 
 struct trailer_visit {
     struct verify *verify;
@@ -349,7 +349,7 @@ void verify_trailers(struct verify *verify)
     if (verify->status == TACTUS_OK) verify_free_set(verify);
 }
 
-/* ---- Reachability -------------------------------------------------------------------------------- */
+/* ---- Reachability ---------------------------------------------------------------------------- */
 
 /* What is wrong between the free set and what was reached, or NULL. */
 static const char *marks_fault(const struct verify *verify, uint8_t marks)

@@ -19,7 +19,7 @@
 
 enum { CONTENTS_SCANS = 2, CONTENTS_CACHE_FRAMES = 256, CONTENTS_WORDS = 400 };
 
-/* ---- Sums ---------------------------------------------------------------------------------------- */
+/* ---- Sums ------------------------------------------------------------------------------------ */
 
 struct tally {
     uint64_t count, low, high;
@@ -53,7 +53,7 @@ static bool tally_equal(const struct tally *a, const struct tally *b)
     return a->count == b->count && a->low == b->low && a->high == b->high;
 }
 
-/* ---- The handle ---------------------------------------------------------------------------------- */
+/* ---- The handle ------------------------------------------------------------------------------ */
 
 /* A database as a read-only open makes it, over the verifier's reactor and bootstrap. */
 struct contents {
@@ -132,7 +132,7 @@ static void contents_close(struct contents *contents)
     free(db);
 }
 
-/* ---- Lines --------------------------------------------------------------------------------------- */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 static void contents_fault(
     const struct contents *contents, uint32_t tree, uint64_t timestamp, const char *what
@@ -165,9 +165,10 @@ static void contents_fault(
     report_fault(verify->report, &found);
 }
 
-/* ---- The fast pass ------------------------------------------------------------------------------- */
+/* ---- The fast pass --------------------------------------------------------------------------- */
 
-/* The record that tree `slot` (0: ids; else index slot - 1) should have of an object; false: none. */
+/* The record that tree `slot` (0: ids; else index slot - 1) should have of an object; false:
+ * none. */
 static bool record_of(
     const struct collection_schema *schema, uint32_t slot, const uint8_t *object, uint8_t *record
 )
@@ -220,7 +221,7 @@ static enum tactus_status entry_tally(void *context, const void *record)
     return TACTUS_OK;
 }
 
-/* ---- The slow pass: which entries? ---------------------------------------------------------------- */
+/* ---- The slow pass: which entries? ----------------------------------------------------------- */
 
 struct difference {
     struct contents *contents;
@@ -325,7 +326,7 @@ static enum tactus_status contents_differ(struct contents *contents, uint32_t sl
     return TACTUS_OK;
 }
 
-/* ---- The whole ----------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static enum tactus_status collection_look(struct contents *contents)
 {

@@ -35,7 +35,7 @@ static void entry_fault(struct verify *verify, const struct journal_position *at
     report_fault(verify->report, &found);
 }
 
-/* ---- Events -------------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 static const char *object_event_fault(struct journal_rules *rules, const struct event *event)
 {
@@ -96,7 +96,7 @@ static const char *events_fault(
     return NULL;
 }
 
-/* ---- Beats --------------------------------------------------------------------------------------- */
+/* ---- Beats ----------------------------------------------------------------------------------- */
 
 static void beat_open(struct journal_rules *rules, uint64_t beat)
 {
@@ -145,7 +145,7 @@ static const char *beat_fault(
     return NULL;
 }
 
-/* ---- The whole ----------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static enum tactus_status entries_look(struct verify *verify, struct journal *journal)
 {

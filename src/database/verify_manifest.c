@@ -51,7 +51,7 @@ static const char *table_fault(const struct verify *verify, const struct table_i
     return NULL;
 }
 
-/* ---- Which roots were met ------------------------------------------------------------------------ */
+/* ---- Which roots were met -------------------------------------------------------------------- */
 
 /* By address, and open addressing: dead tables may lie where the file does not reach any more. */
 struct roots {
@@ -115,7 +115,7 @@ static const char *event_look(
     return NULL;
 }
 
-/* ---- The log ------------------------------------------------------------------------------------- */
+/* ---- The log --------------------------------------------------------------------------------- */
 
 static bool log_block_look(
     struct verify *verify, struct roots *roots, const struct verify_want *want
@@ -156,7 +156,7 @@ static void log_walk(struct verify *verify, struct roots *roots)
     }
 }
 
-/* ---- Levels -------------------------------------------------------------------------------------- */
+/* ---- Levels ---------------------------------------------------------------------------------- */
 
 static int table_compare(const void *left, const void *right)
 {

@@ -52,7 +52,7 @@ struct verify_want {
     const struct table_info *table; /* whose block it is; NULL: a trailer's, or the log's */
 };
 
-/* ---- verify.c ------------------------------------------------------------------------------------ */
+/* ---- verify.c -------------------------------------------------------------------------------- */
 
 /* For a bootstrap that was read: takes the memory that the parts below need. IO: there is none, and
  * the fault says so; verify_end() is due all the same. */
@@ -61,7 +61,7 @@ enum tactus_status verify_begin(struct verify *verify);
 /* Gives all memory back, the bootstrap's too. */
 void verify_end(struct verify *verify);
 
-/* ---- verify_blocks.c ----------------------------------------------------------------------------- */
+/* ---- verify_blocks.c ------------------------------------------------------------------------- */
 
 /* Takes the memory for marks and blocks. IO: there is none. */
 enum tactus_status verify_blocks_begin(struct verify *verify);
@@ -79,16 +79,16 @@ void verify_trailers(struct verify *verify);
 /* What is acquired against what was reached; after everything else. */
 void verify_reachability(struct verify *verify);
 
-/* ---- verify_journal.c ---------------------------------------------------------------------------- */
+/* ---- verify_journal.c ------------------------------------------------------------------------ */
 
 void verify_journal(struct verify *verify);
 
-/* ---- verify_manifest.c --------------------------------------------------------------------------- */
+/* ---- verify_manifest.c ----------------------------------------------------------------------- */
 
 /* Walks the log, collects the live tables, looks at every level. */
 void verify_manifest(struct verify *verify);
 
-/* ---- verify_tables.c ----------------------------------------------------------------------------- */
+/* ---- verify_tables.c ------------------------------------------------------------------------- */
 
 /* Reads every block of every table. */
 void verify_tables(struct verify *verify);
@@ -96,7 +96,7 @@ void verify_tables(struct verify *verify);
 /* Writes the name of a tree: "sale", "sale id", "sale index customer_at". */
 void verify_tree_name(const struct schema *schema, uint32_t tree, char *name, uint32_t size);
 
-/* ---- verify_contents.c --------------------------------------------------------------------------- */
+/* ---- verify_contents.c ----------------------------------------------------------------------- */
 
 /* Compares collections with themselves. The grid has no fault. */
 void verify_contents(struct verify *verify);

@@ -21,7 +21,7 @@ void verify_tree_name(const struct schema *schema, uint32_t tree, char *name, ui
     }
 }
 
-/* ---- Records ------------------------------------------------------------------------------------- */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 /* What records of one tree are measured by. */
 struct record_rules {
@@ -76,7 +76,7 @@ static void records_look(
     }
 }
 
-/* ---- Blocks -------------------------------------------------------------------------------------- */
+/* ---- Blocks ---------------------------------------------------------------------------------- */
 
 /* A block that is what its parent says may still not be one that our builder makes. */
 static bool table_block_read(struct verify *verify, const struct verify_want *want, uint32_t slot)

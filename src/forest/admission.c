@@ -6,6 +6,10 @@
 
 #include "base/poison.h"
 
+/* A tree gains at most MANIFEST_TABLES_A_BAR tables in a bar: as many bars as of blocks are kept
+ * free (R14). */
+static_assert(MANIFEST_TABLES_A_BAR == 1, "tables are counted as bars times trees");
+
 /* Of W, and of twice and thrice W, what must be free: so that whatever one bar acquires is there,
  * and removes have bars left in which their tombstones sink (storage.md S7, for keep = 1). */
 enum { ADMIT_BARS = 6, ADMIT_BARS_REMOVES = 3 };
@@ -49,9 +53,10 @@ static uint64_t forest_bar_blocks_of(const struct forest *forest, bool next_bar)
            sizing_trailer_blocks(sizing, free_set_highest_acquired(free_set) + blocks);
 }
 
-uint64_t forest_bar_blocks(const struct forest *forest)
+void forest_measure_bar(struct forest *forest)
 {
-    return forest_bar_blocks_of(forest, false);
+    forest->schedule.bar_blocks = forest_bar_blocks_of(forest, false);
+    forest->schedule.bar_blocks_next = forest_bar_blocks_of(forest, true);
 }
 
 bool forest_beat_is_full(const struct forest *forest, const struct forest_commit *commit)
@@ -77,13 +82,14 @@ static enum tactus_status forest_limit(struct forest *forest, const char *what)
     return fault_set(forest->options.fault, found);
 }
 
-/* The rest of this bar and all of the next are given room now, since nothing can be refused once
- * the beat is closed. What the open bar has acquired already is counted once more: simple, and
- * bounded by one W. */
-static enum tactus_status forest_grow_for_bar(struct forest *forest, uint64_t bar_blocks)
+/* What is left of this bar, and all of the next so many, get room in the file now: nothing can be
+ * refused once a beat is closed. What the open bar has acquired already is counted once more:
+ * simple, and bounded by one W. */
+static enum tactus_status forest_grow_ahead(struct forest *forest, uint64_t bars)
 {
     struct grid *grid = forest->options.grid;
-    const uint64_t blocks = bar_blocks + forest_bar_blocks_of(forest, true);
+    const struct schedule *schedule = &forest->schedule;
+    const uint64_t blocks = schedule->bar_blocks + bars * schedule->bar_blocks_next;
     const uint64_t highest = free_set_nth_free(&grid->free_set, blocks);
     if (highest == 0) return forest_limit(forest, "commit: size_max is reached");
     if (highest <= grid->block_count) return TACTUS_OK;
@@ -94,31 +100,31 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
 {
     if (!forest_beat_is_full(forest, commit)) return TACTUS_OK;
 
-    const uint64_t bar_blocks = forest_bar_blocks(forest);
-    const uint64_t bars = commit->removes_only ? ADMIT_BARS_REMOVES : ADMIT_BARS;
-    if (free_set_count_free(&forest->options.grid->free_set) < bars * bar_blocks) {
+    const struct schedule *schedule = &forest->schedule;
+    const uint32_t bars = commit->removes_only ? ADMIT_BARS_REMOVES : ADMIT_BARS;
+    const uint64_t free_blocks = free_set_count_free(&forest->options.grid->free_set);
+    if (free_blocks < bars * schedule->bar_blocks) {
         return forest_limit(forest, "commit: size_max is reached");
     }
-    /* Within this bar and the next each tree gains at most two tables, and a merge holds its
-     * outputs beside its inputs until it is applied. */
-    const uint32_t tables = forest->tree_count * (2 + LEVELS);
-    if (!commit->removes_only && !manifest_room(&forest->trees[0].manifest, tables)) {
+    if (!manifest_room(&forest->trees[0].manifest, bars * forest->tree_count)) {
         return forest_limit(forest, "commit: tables_max is reached");
     }
-    if (forest->schedule.beat % forest->schedule.bar_beats != 0) return TACTUS_OK;
-    return forest_grow_for_bar(forest, bar_blocks);
+    /* A half-bar's end is where blocks are acquired; the next one lies in this bar or the next. */
+    if (schedule->beat % (schedule->bar_beats / 2) != 0) return TACTUS_OK;
+    return forest_grow_ahead(forest, 1);
 }
 
-/* It closes up to two bars without anything coming in. Where the file cannot grow by what they may
- * take at worst, twice W free in it are enough: below three W no transaction was admitted. */
+/* It closes up to three bars: the open one, if its entry does not fit the last beat, the one that
+ * the entry is in, and an empty one. Where the file cannot grow by what they may take at worst, 2 W
+ * free in it are enough: they hold what is in memory now, and nothing comes in. */
 enum tactus_status forest_admit_checkpoint(struct forest *forest)
 {
-    const uint64_t bar_blocks = forest_bar_blocks(forest);
-    struct fault before = *forest->options.fault;
-    const enum tactus_status status = forest_grow_for_bar(forest, bar_blocks);
+    const struct fault before = *forest->options.fault;
+    const enum tactus_status status = forest_grow_ahead(forest, 2);
     if (status == TACTUS_OK) return TACTUS_OK;
     const struct grid *grid = forest->options.grid;
-    const uint64_t highest = free_set_nth_free(&grid->free_set, 2 * bar_blocks);
+    const uint64_t blocks = 2 * forest->schedule.bar_blocks;
+    const uint64_t highest = free_set_nth_free(&grid->free_set, blocks);
     if (highest == 0 || highest > grid->block_count) return status;
     *forest->options.fault = before;
     return TACTUS_OK;

@@ -20,6 +20,14 @@ static const void *object_id(const struct collection *collection, const void *ob
     return (const uint8_t *)object + schema->fields[schema->id_field].offset;
 }
 
+bool collection_same_id(const struct collection *collection, const void *a, const void *b)
+{
+    if (collection->id_tree == NULL) return true;
+    return bytes_equal(
+        object_id(collection, a), object_id(collection, b), collection->schema->id_bytes
+    );
+}
+
 static void touch(struct collection *collection)
 {
     collection->touched = true;

@@ -35,6 +35,9 @@ struct collection {
     bool touched;            /* by the open transaction */
 };
 
+/* Whether both objects have the same id, or the collection has none. */
+bool collection_same_id(const struct collection *collection, const void *a, const void *b);
+
 void collection_insert(struct collection *collection, const void *object);
 
 /* Replaces `old` by `new`, which has its timestamp. An index is changed only where its record

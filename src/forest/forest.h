@@ -54,8 +54,11 @@ struct schedule {
     uint64_t replay_through;               /* compactions of beats up to it are in the file (R10) */
     bool checkpoint_due;                   /* at this bar's end */
     bool effect_pending;
+    bool capture_unfinished; /* its superblock is still to be written: forest_capture_finish() */
     uint64_t journal_bytes_since_capture;
     uint64_t released_baseline; /* of the free set's count of released blocks, at the capture */
+    uint64_t bar_blocks;        /* W, and what it can be in the next bar: forest_measure_bar() */
+    uint64_t bar_blocks_next;
     struct journal_position bar_head; /* of the first op of the open bar */
     struct journal_position covered;  /* where the current checkpoint lets the journal begin */
 };
@@ -74,7 +77,8 @@ struct forest {
 
     struct schedule schedule;
     struct forest_counters counters;
-    uint64_t op_captured;      /* counters hold what happened up to it, when opened */
+    uint64_t replay_last[COLLECTIONS_MAX]; /* the highest timestamps that replay inserted */
+    uint64_t op_captured;                  /* counters hold what happened up to it, when opened */
     enum tactus_status broken; /* not OK: a boundary failed half way; nothing more is written */
 };
 
@@ -118,8 +122,9 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
 /* The same for forest_checkpoint(). */
 enum tactus_status forest_admit_checkpoint(struct forest *forest);
 
-/* W: the most blocks that the open bar may acquire, from the manifest as it stands. */
-uint64_t forest_bar_blocks(const struct forest *forest);
+/* Computes W, the most blocks that the open bar may acquire, from the manifest as it stands, and a
+ * bound of what it can be in the next: whenever levels have changed. */
+void forest_measure_bar(struct forest *forest);
 
 /* ---- Beats ----------------------------------------------------------------------------------- */
 
@@ -130,6 +135,12 @@ void forest_begin(struct forest *forest);
  * replay, is. What is above the settled counts stays the open transaction. Not OK: the forest is
  * broken, reads go on. */
 enum tactus_status forest_close_beat(struct forest *forest, const struct journal_position *head);
+
+/* Makes the capture durable that closing a beat may have made; else does nothing. After the entry
+ * of the commit that closed the beat: so a checkpoint is durable only if what caused it is, and the
+ * same history has the same checkpoints, wherever it was cut off. POISONED: a write or flush
+ * failed. */
+enum tactus_status forest_capture_finish(struct forest *forest);
 
 /* Counts a transaction, whose entry is written, into the open beat, and settles it. `timestamps`
  * has the highest of each collection, 0: none; `kinds` how many inserts, updates and removes. */

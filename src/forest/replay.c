@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/integer.h"
 
 #include "base/poison.h"
 
@@ -80,6 +81,19 @@ static enum tactus_status replay_remove(
     return TACTUS_OK;
 }
 
+/* What an insert must lie above: all that was inserted before it, as far as replay can know. The
+ * checkpoint's state has counted what the capture held. */
+static uint64_t replay_last(
+    const struct forest *forest,
+    const struct forest_replay *replay,
+    const struct collection *collection
+)
+{
+    const uint64_t last = forest->replay_last[collection->schema->number];
+    if (replay->op <= forest->op_captured) return last;
+    return max_u64(last, collection->timestamp_last);
+}
+
 static enum tactus_status replay_write(
     struct forest *forest, struct forest_replay *replay, const struct event *event
 )
@@ -99,12 +113,17 @@ static enum tactus_status replay_write(
     if (event->kind == EVENT_UPDATE) {
         uint8_t old[OBJECT_SIZE_MAX];
         TRY(replay_old(forest, replay, collection, timestamp, old));
+        if (!collection_same_id(collection, old, object)) {
+            return replay_fault(forest, replay, "an update changes an id");
+        }
         collection_update(collection, old, object);
         return TACTUS_OK;
     }
-    uint64_t *last = &replay->timestamps[event->collection];
-    if (timestamp <= *last) return replay_fault(forest, replay, "timestamps do not ascend");
-    *last = timestamp;
+    if (timestamp <= replay_last(forest, replay, collection)) {
+        return replay_fault(forest, replay, "timestamps do not ascend");
+    }
+    replay->timestamps[event->collection] = timestamp;
+    forest->replay_last[event->collection] = timestamp;
     collection_insert(collection, object);
     return TACTUS_OK;
 }

@@ -160,8 +160,8 @@ static uint64_t forest_encode_state(const struct forest *forest, uint8_t *bytes)
     return forest_state_encode(&state, bytes);
 }
 
-/* R8, step 7; S11. `covered`: where the journal begins that the checkpoint needs. `head`: behind
- * the last op that is committed. */
+/* R8, step 7; S11, but for the superblock. `covered`: where the journal begins that the checkpoint
+ * needs. `head`: behind the last op that is committed. */
 static enum tactus_status forest_capture(
     struct forest *forest,
     const struct journal_position *covered,
@@ -169,13 +169,10 @@ static enum tactus_status forest_capture(
 )
 {
     struct schedule *schedule = &forest->schedule;
-    struct journal *journal = forest->options.journal;
     assert(!schedule->effect_pending);
+    assert(!schedule->capture_unfinished);
     assert(covered->op <= head->op);
 
-    /* The journal of ops <= op_captured is durable before the superblock that says so (S4). At
-     * replay it is already: recovery read it from the device after a flush. */
-    if (journal->stage == JOURNAL_OPEN) TRY(journal_flush(journal));
     forest->counters.checkpoints += 1;
     uint8_t state[FOREST_STATE_SIZE_MAX];
     struct manifest_log_references log;
@@ -192,7 +189,8 @@ static enum tactus_status forest_capture(
         .state = state,
         .state_size = forest_encode_state(forest, state),
     };
-    TRY(checkpoint_capture(forest->options.checkpoint, &capture));
+    TRY(checkpoint_capture_start(forest->options.checkpoint, &capture));
+    schedule->capture_unfinished = true;
     schedule->beat_capture = schedule->beat;
     schedule->effect_pending = true;
     schedule->checkpoint_due = false;
@@ -203,10 +201,25 @@ static enum tactus_status forest_capture(
     return TACTUS_OK;
 }
 
+enum tactus_status forest_capture_finish(struct forest *forest)
+{
+    if (!forest->schedule.capture_unfinished) return TACTUS_OK;
+    struct journal *journal = forest->options.journal;
+    /* The journal of ops <= op_captured is durable before the superblock that says so (S4). At
+     * replay it is already: recovery read it from the device after a flush. */
+    enum tactus_status status = TACTUS_OK;
+    if (journal->stage == JOURNAL_OPEN) status = journal_flush(journal);
+    if (status == TACTUS_OK) status = checkpoint_capture_finish(forest->options.checkpoint);
+    if (status != TACTUS_OK) return forest_break(forest, status);
+    forest->schedule.capture_unfinished = false;
+    return TACTUS_OK;
+}
+
 /* R8, step 6. */
 static void forest_effect(struct forest *forest)
 {
     struct schedule *schedule = &forest->schedule;
+    assert(!schedule->capture_unfinished);
     struct free_set *free_set = &forest->options.grid->free_set;
     const uint64_t released_before = free_set_count_released(free_set);
     checkpoint_effect(forest->options.checkpoint);
@@ -249,6 +262,7 @@ static void forest_open_beat(
     schedule->beat_bytes = 0;
     bytes_zero(schedule->beat_events, sizeof schedule->beat_events);
     if (ends_bar(schedule, beat - 1)) schedule->bar_head = *head;
+    if (ends_half_bar(schedule, beat - 1)) forest_measure_bar(forest);
     if (beat <= schedule->replay_through || !ends_half_bar(schedule, beat - 1)) return;
     const enum half_bar half = half_of(schedule, beat);
     select_compactions(forest, half);
@@ -331,5 +345,6 @@ enum tactus_status forest_checkpoint(struct forest *forest, const struct journal
     }
     schedule->checkpoint_due = true;
     schedule->bar_head = *head;
-    return forest_close_beat(forest, head);
+    TRY(forest_close_beat(forest, head));
+    return forest_capture_finish(forest);
 }

@@ -266,6 +266,18 @@ static enum tactus_status choose_journal(
 {
     sizing->entry_bytes_max = entry_bytes(schema, sizing->batch_max);
     sizing->journal_bytes_min = 6 * sizing->bar_beats * sizing->entry_bytes_max;
+    if (sizing->entry_bytes_max > JOURNAL_ENTRY_LIMIT) {
+        text_error_set(
+            error,
+            0,
+            0,
+            "a transaction of batch %u takes up to %llu bytes, more than the 1 GiB of one entry; "
+            "give a smaller --batch",
+            sizing->batch_max,
+            (unsigned long long)sizing->entry_bytes_max
+        );
+        return TACTUS_LIMIT;
+    }
     const bool given = sizing->journal_bytes != 0;
     if (!given) sizing->journal_bytes = round_up_u64(2 * sizing->journal_bytes_min, MIB);
 

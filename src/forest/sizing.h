@@ -30,6 +30,7 @@ enum {
 #define SIZE_MAX_LIMIT      (UINT64_C(1) << 56)
 #define JOURNAL_BYTES_LIMIT (UINT64_C(1) << 40)
 /* No default goes above it: the journal is written in full when the file is made. */
+#define JOURNAL_ENTRY_LIMIT   (UINT64_C(1) << 30) /* one write writes a whole entry */
 #define JOURNAL_DEFAULT_LIMIT (UINT64_C(512) << 20)
 
 /* One tree: its record, and how many of them come (R1, R12). */

@@ -21,10 +21,8 @@ void node_pool_init(struct node_pool *pool, struct budget *budget, uint32_t capa
     pool->nodes = budget_take(budget, (uint64_t)capacity + 1, sizeof(struct table_node), 64);
     if (budget_is_measuring(budget)) return;
 
-    for (uint32_t node = 1; node < capacity; node += 1)
-        pool->nodes[node].next = node + 1;
-    pool->nodes[capacity].next = NODE_NONE;
-    pool->free_first = 1;
+    pool->free_first = NODE_NONE;
+    pool->fresh = 1;
     pool->free_count = capacity;
 }
 
@@ -36,10 +34,15 @@ uint32_t node_pool_room(const struct node_pool *pool)
 uint32_t node_pool_take(struct node_pool *pool)
 {
     assert(pool->free_count > 0);
-    const uint32_t node = pool->free_first;
-    pool->free_first = node_pool_at(pool, node)->next;
+    uint32_t node = pool->free_first;
+    if (node == NODE_NONE) {
+        node = pool->fresh;
+        pool->fresh += 1;
+    } else {
+        pool->free_first = node_pool_at(pool, node)->next;
+    }
     pool->free_count -= 1;
-    assert((pool->free_first == NODE_NONE) == (pool->free_count == 0));
+    assert(node <= pool->capacity);
     return node;
 }
 

@@ -30,8 +30,9 @@ struct node_pool {
     struct table_node *nodes; /* capacity + 1, borrowed from the budget; the first is never used */
     uint32_t capacity;
 
-    uint32_t free_first;
-    uint32_t free_count;
+    uint32_t free_first; /* of those that were used before; NODE_NONE: there are none */
+    uint32_t fresh;      /* from it on none was ever used, or its memory touched */
+    uint32_t free_count; /* of both */
 };
 
 /* Takes room for `capacity` tables. */

@@ -144,7 +144,10 @@ enum progress table_lookup_advance(struct table_lookup *lookup)
     while (lookup->stage != TABLE_LOOKUP_END) {
         if (lookup->read.stage != IO_DONE) return PROGRESS_WAIT;
         lookup->status = lookup->read.status;
-        if (lookup->status != TACTUS_OK) return PROGRESS_FAILED;
+        if (lookup->status != TACTUS_OK) {
+            (void)grid_read_failed(lookup->grid, &lookup->read);
+            return PROGRESS_FAILED;
+        }
 
         const struct grid_read read = lookup->read; /* for the fault: a step starts the next one */
         lookup->frame = table_take_frame(&lookup->read);
@@ -394,7 +397,11 @@ enum progress table_cursor_advance(struct table_cursor *cursor)
         const struct grid_read copy = *read; /* for the fault: a turn may start it anew */
         const char *fault = NULL;
         cursor->status = read->status;
-        if (cursor->status == TACTUS_OK) fault = table_cursor_turn(cursor);
+        if (cursor->status == TACTUS_OK) {
+            fault = table_cursor_turn(cursor);
+        } else {
+            (void)grid_read_failed(cursor->grid, &copy);
+        }
         if (fault != NULL) cursor->status = table_corrupt(cursor->grid, &copy, fault);
         if (cursor->status != TACTUS_OK) {
             cursor->stage = TABLE_CURSOR_FAILED;

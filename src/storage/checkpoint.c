@@ -128,7 +128,7 @@ enum tactus_status checkpoint_capture_start(
     assert(capture->state_size <= CHECKPOINT_STATE_SIZE_MAX);
     assert(capture->op_covered <= capture->op_captured);
 
-    if (grid->status != TACTUS_OK) return grid->status;
+    TRY(grid_status(grid));
     const uint64_t highest = free_set_highest_acquired(&grid->free_set);
     TRY(make_room(grid, blocks_needed(checkpoint, capture->state_size, highest)));
     capture_state(checkpoint, capture);

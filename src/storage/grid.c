@@ -122,8 +122,15 @@ enum tactus_status grid_poison(struct grid *grid, struct fault fault)
     if (fault.remedy == NULL) {
         fault.remedy = "close the file and open it again: what was acknowledged is recovered";
     }
+    if (grid->status == TACTUS_OK) grid->poison = fault;
     grid->status = TACTUS_POISONED;
     return fault_set(grid->options.fault, fault);
+}
+
+enum tactus_status grid_status(struct grid *grid)
+{
+    if (grid->status == TACTUS_OK) return TACTUS_OK;
+    return fault_set(grid->options.fault, grid->poison);
 }
 
 /* ---- Reads ---------------------------------------------------------------------------------- */
@@ -139,8 +146,16 @@ static void read_failed(const struct grid *grid, struct grid_read *read, struct 
         /* It may be one that the failed write should have written. */
         fault.status = TACTUS_POISONED;
     }
-    read->status = fault_set(grid->options.fault, fault);
+    read->fault = fault;
+    read->status = fault.status;
     read->stage = IO_DONE;
+}
+
+enum tactus_status grid_read_failed(struct grid *grid, const struct grid_read *read)
+{
+    assert(read->stage == IO_DONE);
+    assert(read->status != TACTUS_OK);
+    return fault_set(grid->options.fault, read->fault);
 }
 
 /* The fault of a wrong block, but for what read_failed() adds. */
@@ -349,7 +364,7 @@ enum tactus_status grid_read_finish(struct grid *grid, struct grid_read *read)
     assert(read->stage != IO_IDLE);
     while (read->stage != IO_DONE)
         grid_wait(grid); /* ends with the I/O */
-    return read->status;
+    return read->status == TACTUS_OK ? TACTUS_OK : grid_read_failed(grid, read);
 }
 
 struct block_frame *grid_cached(struct grid *grid, struct block_reference reference)
@@ -489,7 +504,7 @@ enum tactus_status grid_writes_finish(struct grid *grid)
 {
     while (grid->writes_in_flight > 0)
         grid_wait(grid); /* ends with the I/O */
-    return grid->status;
+    return grid_status(grid);
 }
 
 /* ---- Space ---------------------------------------------------------------------------------- */
@@ -528,7 +543,7 @@ enum tactus_status grid_grow(struct grid *grid, uint64_t block_count)
     assert(!grid->options.read_only);
     const struct layout *layout = grid->options.layout;
     if (block_count <= grid->block_count) return TACTUS_OK;
-    if (grid->status != TACTUS_OK) return grid->status;
+    TRY(grid_status(grid));
     if (block_count > layout->block_count_max) {
         return fault_set(
             grid->options.fault,

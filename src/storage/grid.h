@@ -50,6 +50,7 @@ struct grid_read {
     enum tactus_status status; /* when DONE: OK, CORRUPT, POISONED or IO */
     struct block_frame *frame; /* when DONE and OK: referenced for the caller; else NULL */
 
+    struct fault fault; /* when DONE and not OK: for grid_read_finish() and grid_read_failed() */
     struct grid_read *next; /* the grid's */
 };
 
@@ -94,6 +95,7 @@ struct grid {
     uint32_t reads_in_flight;
     uint32_t writes_in_flight;
     enum tactus_status status; /* OK, or POISONED for good */
+    struct fault poison;       /* why */
     struct grid_statistics statistics;
 };
 
@@ -124,8 +126,13 @@ void grid_read_start(
  * frame is given back. Fine in any stage, also for a zeroed grid_read that was never started. */
 void grid_read_cancel(struct grid *grid, struct grid_read *read);
 
-/* Waits for this read; then returns its status. */
+/* Waits for this read; then returns its status. Not OK: the options' fault says why. */
 enum tactus_status grid_read_finish(struct grid *grid, struct grid_read *read);
+
+/* The owner of a read that is DONE and not OK takes notice: puts its fault into the options' and
+ * returns its status. A read may have ended in an earlier call than the one that wants its block,
+ * so nothing is said before. */
+enum tactus_status grid_read_failed(struct grid *grid, const struct grid_read *read);
 
 /* The block if it is in a frame, referenced; else NULL. Nothing but its identity is checked: type
  * and tree were, by the read or the write that brought it. */
@@ -159,6 +166,9 @@ enum tactus_status grid_writes_finish(struct grid *grid);
 /* Whoever learns otherwise that a write or flush failed says so here; keeps the fault, returns
  * TACTUS_POISONED. */
 enum tactus_status grid_poison(struct grid *grid, struct fault fault);
+
+/* OK; or POISONED, with the options' fault saying once more what failed. */
+enum tactus_status grid_status(struct grid *grid);
 
 /* Lets go of a block; it may be read on until it is freed. CORRUPT, and nothing done: no such
  * block is in use, or it was released before; only a file that is damaged or hostile can name

@@ -62,6 +62,10 @@ static const char *fields_fault(
 {
     if (header->op == 0) return "journal entry has no op";
     if (header->epoch == 0) return "journal entry has no epoch";
+    if (header->op >= JOURNAL_COUNTER_LIMIT || header->epoch >= JOURNAL_COUNTER_LIMIT ||
+        header->beat >= JOURNAL_COUNTER_LIMIT) {
+        return "journal entry counts beyond what a file can live through";
+    }
     if (header->durable_op >= header->op) return "journal entry calls itself durable";
     if (header->size < JOURNAL_HEADER_SIZE) return "journal entry is smaller than its header";
     if (header->size > ring->entry_bytes_max) return "journal entry is larger than any can be";

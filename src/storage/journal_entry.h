@@ -21,6 +21,9 @@ enum {
     JOURNAL_ENTRY_VERSION = 1,
 };
 
+/* Of ops, epochs and beats: so none of them runs over, whoever made the file. */
+#define JOURNAL_COUNTER_LIMIT (UINT64_C(1) << 62)
+
 enum journal_kind {
     JOURNAL_TRANSACTION = 1,
     JOURNAL_CHECKPOINT = 2, /* an operation of the history without events: storage.md S9 */

@@ -244,6 +244,21 @@ static void report_fill(
     report->needs_heal = report->good_count < SUPERBLOCK_COPIES;
 }
 
+/* A counter that stands here would not run over in the lives of this file: nobody counts so far. */
+#define COUNTER_LIMIT (UINT64_C(1) << 62)
+
+/* Why a superblock from a file cannot be ours, though one in memory might come to be like that. */
+static const char *counters_fault(const struct superblock *superblock)
+{
+    const struct checkpoint_state *checkpoint = &superblock->checkpoint;
+    if (superblock->sequence >= COUNTER_LIMIT) return "the superblock's sequence is impossible";
+    if (superblock->epoch >= COUNTER_LIMIT) return "the superblock's epoch is impossible";
+    if (superblock->epoch_first_op >= COUNTER_LIMIT || checkpoint->op_captured >= COUNTER_LIMIT) {
+        return "the superblock names an impossible op";
+    }
+    return NULL;
+}
+
 /* Chooses, and believes what was chosen only after superblock_fault() has seen it. */
 static enum tactus_status copies_choose(
     const struct reactor *reactor,
@@ -273,6 +288,7 @@ static enum tactus_status copies_choose(
     }
     const char *why = superblock_disk_decode(disk, superblock);
     if (why == NULL) why = superblock_fault(superblock);
+    if (why == NULL) why = counters_fault(superblock);
     if (why != NULL) return corrupt(fault, why, "restore the file from a backup");
     superblock->checksum = copies->quorum[quorum->slot].checksum;
     return TACTUS_OK;

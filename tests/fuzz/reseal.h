@@ -1,8 +1,8 @@
-/* Makes a damaged image look whole: every checksum is computed again from what is there now. So a test
- * can show what an attacker can: bytes that are wrong, and whose checksums hold. For fuzz targets and
- * tests, which include it once each. */
-#ifndef TACTUS_TESTS_RESEAL_H
-#define TACTUS_TESTS_RESEAL_H
+/* Makes a damaged image look whole: every checksum is computed again from what is there now. So a
+ * test can show what an attacker can: bytes that are wrong, and whose checksums hold. For fuzz
+ * targets and tests, which include it once each. */
+#ifndef TACTUS_TESTS_FUZZ_RESEAL_H
+#define TACTUS_TESTS_FUZZ_RESEAL_H
 
 #include "base/bytes.h"
 #include "base/checksum.h"
@@ -35,8 +35,8 @@ static void reseal_store(struct reseal *reseal, uint8_t *place, struct checksum 
     reseal->changes += 1;
 }
 
-/* The checksum that a reference to this address should have goes to `place`, if a block of that type
- * lies there: what is not in use any more may refer to anything, in circles, too. */
+/* The checksum that a reference to this address should have goes to `place`, if a block of that
+ * type lies there: what is not in use any more may refer to anything, in circles, too. */
 static void reseal_refer(struct reseal *reseal, uint64_t address, uint8_t type, uint8_t *place)
 {
     const uint8_t *child = reseal_block(reseal, address);
@@ -161,8 +161,9 @@ static void reseal_journal(struct reseal *reseal, const struct superblock_disk *
     }
 }
 
-/* All of it, from the first copy of the superblock, which the other three become copies of. The image
- * holds the superblock's zone at least; whatever its bytes are, nothing outside of it is touched. */
+/* All of it, from the first copy of the superblock, which the other three become copies of. The
+ * image holds the superblock's zone at least; whatever its bytes are, nothing outside of it is
+ * touched. */
 static void reseal_image(uint8_t *image, uint64_t size)
 {
     struct reseal reseal = {.image = image, .size = size};

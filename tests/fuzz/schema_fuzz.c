@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct collection_schema *collection = &schema.collections[i];
         check_fields(collection);
         check_indexes(collection);
-        trees += 1 + (collection->id_tree != 0) + collection->index_count;
+        trees += 1U + (collection->id_tree != 0 ? 1U : 0U) + collection->index_count;
     }
     assert(trees == schema.tree_count);
     for (uint32_t tree = 1; tree <= trees; tree += 1)

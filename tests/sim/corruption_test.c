@@ -1,12 +1,12 @@
 /* Rot, sector by sector and bit by bit, in a small file that holds blocks of every type.
  *
- * For each damage two things are asked. Does verify say so: a fault, or, where a redundant copy saves
- * the day, a warning? And does a reader get the right answers or CORRUPT: never wrong ones, never a
- * crash? What an object holds follows from its number, so every answer can be judged.
+ * For each damage two things are asked. Does verify say so: a fault, or, where a redundant copy
+ * saves the day, a warning? And does a reader get the right answers or CORRUPT: never wrong ones,
+ * never a crash? What an object holds follows from its number, so every answer can be judged.
  *
  * The places are spread over all bytes that the file means: superblock slots, live journal entries
- * and their redundant headers, blocks that the checkpoint holds. Every run takes other bits: a stride
- * from the seed. */
+ * and their redundant headers, blocks that the checkpoint holds. Every run takes other bits: a
+ * stride from the seed. */
 #include <stdio.h>
 #include <string.h>
 
@@ -115,7 +115,7 @@ static uint64_t hash_of(struct simulated_disk *disk)
     return simulated_disk_hash(disk);
 }
 
-/* ---- What must hold of every damaged file --------------------------------------------------------- */
+/* ---- What must hold of every damaged file ---------------------------------------------------- */
 
 static uint64_t reported, healed, refused, answered;
 
@@ -213,9 +213,10 @@ TEST(corruption, the_file_holds_every_block_type_and_is_sound)
     care_close(db);
 }
 
-/* ---- Bits ---------------------------------------------------------------------------------------- */
+/* ---- Bits ------------------------------------------------------------------------------------ */
 
-/* So many bits of each type of place, spread evenly over all bytes of that type, or more by seeds. */
+/* So many bits of each type of place, spread evenly over all bytes of that type, or more by
+ * seeds. */
 static void flip_bits(uint64_t seed, const char *name, uint64_t wanted)
 {
     uint64_t total = 0;
@@ -269,7 +270,7 @@ TEST(corruption, every_flipped_bit_is_reported_and_no_answer_is_wrong)
     }
 }
 
-/* ---- Sectors ------------------------------------------------------------------------------------- */
+/* ---- Sectors --------------------------------------------------------------------------------- */
 
 enum sector_damage { SECTOR_ZEROS, SECTOR_ONES, SECTOR_RANDOM, SECTOR_OTHER, SECTOR_DAMAGES };
 
@@ -323,7 +324,7 @@ TEST(corruption, every_lost_sector_is_reported_and_no_answer_is_wrong)
     }
 }
 
-/* ---- Lengths ------------------------------------------------------------------------------------- */
+/* ---- Lengths --------------------------------------------------------------------------------- */
 
 TEST(corruption, a_file_cut_at_any_length_is_refused)
 {

@@ -85,7 +85,7 @@ void care_close(tactus_db *db)
     EXPECT(tactus_close(db) == TACTUS_OK);
 }
 
-/* ---- What objects hold --------------------------------------------------------------------------- */
+/* ---- What objects hold ----------------------------------------------------------------------- */
 
 static struct care_sale sale_of(uint64_t number, bool changed)
 {
@@ -125,7 +125,7 @@ static bool is_removed(uint64_t number)
     return number % 5 == 0;
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static void expect_ok(tactus_db *db, enum tactus_status status)
 {
@@ -187,7 +187,7 @@ struct simulated_disk *care_disk_filled(uint64_t seed, uint64_t count, uint64_t 
     return disk;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 /* Whether this is the sale that its id says; its timestamp is not looked at. */
 static bool sale_is_right(const struct care_sale *sale, uint64_t count)
@@ -313,7 +313,7 @@ enum tactus_status care_read_all(tactus_db *db, uint64_t count, uint64_t tail)
     return TACTUS_OK;
 }
 
-/* ---- Verify -------------------------------------------------------------------------------------- */
+/* ---- Verify ---------------------------------------------------------------------------------- */
 
 void care_report(void *context, enum tactus_severity severity, const char *line)
 {

@@ -1,10 +1,10 @@
 /* A small file on a simulated disk that holds blocks of every type, for tests of what looks after
  * files: verify, inspect, repair, digest.
  *
- * Two collections: `sale` with an id, three indexes (one composite, one that leaves zero out) and an
- * optional field; `note` without an id, with one index. Blocks of 4 KiB, batch 64, bar 4, so that a
- * few thousand objects fill several levels. What an object holds follows from its number, so that a
- * reader can tell a wrong answer from a right one without a copy of the data. */
+ * Two collections: `sale` with an id, three indexes (one composite, one that leaves zero out) and
+ * an optional field; `note` without an id, with one index. Blocks of 4 KiB, batch 64, bar 4, so
+ * that a few thousand objects fill several levels. What an object holds follows from its number, so
+ * that a reader can tell a wrong answer from a right one without a copy of the data. */
 #ifndef TACTUS_TESTS_CARE_FIXTURE_H
 #define TACTUS_TESTS_CARE_FIXTURE_H
 
@@ -49,9 +49,9 @@ void care_change(tactus_db *db, uint64_t first, uint64_t count);
  * alone; closed. */
 struct simulated_disk *care_disk_filled(uint64_t seed, uint64_t count, uint64_t tail);
 
-/* Reads everything in every way: all objects by a full scan, by id and by each index; expects of each
- * answer that it is right for a file made by care_disk_filled(). CORRUPT, and that alone, is the other
- * answer there may be. */
+/* Reads everything in every way: all objects by a full scan, by id and by each index; expects of
+ * each answer that it is right for a file made by care_disk_filled(). CORRUPT, and that alone, is
+ * the other answer there may be. */
 enum tactus_status care_read_all(tactus_db *db, uint64_t count, uint64_t tail);
 
 /* Runs verify over the disk. Lines are kept if `lines` is not NULL, "" otherwise. */

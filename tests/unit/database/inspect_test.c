@@ -58,7 +58,7 @@ static void expect_text(const char *words)
     EXPECT(strstr(text, words) != NULL);
 }
 
-/* ---- JSON: a reader that only knows whether it is well-formed ------------------------------------- */
+/* ---- JSON: a reader that only knows whether it is well-formed -------------------------------- */
 
 static const char *skip_blank(const char *at)
 {
@@ -120,7 +120,7 @@ static const char *const words[] = {
     NULL, "superblock", "journal", "manifest", "trees", "tables", "blocks", "memory"};
 enum { WORDS = sizeof words / sizeof words[0] };
 
-/* ---- Tests --------------------------------------------------------------------------------------- */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 TEST(inspect, shows_every_part_of_a_sound_file_in_both_forms)
 {

@@ -147,8 +147,8 @@ TEST(repair, cuts_the_journal_before_a_damaged_entry)
     simulated_disk_free(disk);
 }
 
-/* The cut goes into the bar that the checkpoint captured but does not cover: the grid stays, the bar
- * is replayed as far as it is there, and its other beats are empty. */
+/* The cut goes into the bar that the checkpoint captured but does not cover: the grid stays, the
+ * bar is replayed as far as it is there, and its other beats are empty. */
 TEST(repair, cuts_into_the_bar_that_was_captured)
 {
     struct simulated_disk *filled = care_disk_new(5);

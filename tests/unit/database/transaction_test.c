@@ -262,7 +262,7 @@ TEST(transaction, what_lies_on_disk_is_judged_like_what_lies_in_memory)
     EXPECT(!is_there(451));
     EXPECT(database_fixture_count(&fixture, NULL) == 899);
     EXPECT(database_fixture_count(&fixture, "kind = 77") == 1);
-    EXPECT(database_fixture_count(&fixture, "kind = 14") == 30);
+    EXPECT(database_fixture_count(&fixture, "kind = 14") == 29);
     EXPECT(database_fixture_count(&fixture, "kind = 15") == 29);
     end();
 }
@@ -465,10 +465,9 @@ TEST(transaction, is_durable_when_its_sync_says_so)
         );
         simulated_disk_advance(fixture.disk, 2000000000);
         EXPECT(database_fixture_insert(&fixture, 2, 1, 1) == TACTUS_OK);
-        EXPECT(
-            database_fixture_stats(&fixture).op_durable ==
-            (syncs[index] == TACTUS_SYNC_NONE ? 0 : 2)
-        );
+        /* The first call after the interval has flushed what came before it: the begin. */
+        static const uint64_t durable[] = {2, 1, 0};
+        EXPECT(database_fixture_stats(&fixture).op_durable == durable[index]);
         EXPECT(database_fixture_insert(&fixture, 3, 1, 1) == TACTUS_OK);
         EXPECT(tactus_flush(fixture.db) == TACTUS_OK);
         EXPECT(database_fixture_stats(&fixture).op_durable == 3);
@@ -535,7 +534,7 @@ TEST(transaction, without_an_id_the_timestamp_names_an_object)
     begin();
     tactus_txn *txn = database_fixture_txn(&fixture);
     struct fixture_entry entries[3] = {{.at = 5, .size = 1}, {.at = 5, .size = 1}, {.at = 4}};
-    struct tactus_result results[3];
+    struct tactus_result results[4];
     EXPECT(tactus_insert(txn, fixture.entries, entries, 3, results) == TACTUS_OK);
     EXPECT(results[0].timestamp == 1 && results[2].timestamp == 3);
     entries[0].timestamp = 2;

@@ -31,7 +31,7 @@ static void expect_line(const char *words)
     EXPECT(strstr(verdict.lines, words) != NULL);
 }
 
-/* ---- Sound files --------------------------------------------------------------------------------- */
+/* ---- Sound files ----------------------------------------------------------------------------- */
 
 TEST(verify, a_new_file_has_no_fault)
 {
@@ -89,7 +89,7 @@ TEST(verify, calls_a_torn_tail_a_warning)
     simulated_disk_free(disk);
 }
 
-/* ---- Files that are none ------------------------------------------------------------------------- */
+/* ---- Files that are none --------------------------------------------------------------------- */
 
 TEST(verify, names_what_is_no_data_file)
 {
@@ -125,7 +125,7 @@ TEST(verify, of_another_format_names_the_version)
     simulated_disk_free(disk);
 }
 
-/* ---- Bytes that are wrong, and whose checksums hold ------------------------------------------------ */
+/* ---- Bytes that are wrong, and whose checksums hold ------------------------------------------ */
 
 /* An image of the disk's file, to be changed and sealed again. */
 struct forgery {
@@ -185,7 +185,8 @@ static uint64_t table_root(struct simulated_disk *disk, uint32_t tree, uint8_t *
     return address;
 }
 
-/* Address of the first value block below a root: leaves and value blocks are found as readers do. */
+/* Address of the first value block below a root: leaves and value blocks are found as readers
+ * do. */
 static uint64_t first_value(const struct forgery *forgery, uint64_t root, uint64_t *leaf)
 {
     const uint8_t *block = block_at(forgery, root);
@@ -387,7 +388,63 @@ TEST(verify, names_an_entry_of_the_wrong_beat_and_events_that_are_none)
     simulated_disk_free(disk);
 }
 
-/* ---- Bounds -------------------------------------------------------------------------------------- */
+/* ---- Copies (S1): nothing writes them yet, but references may name them ---------------------- */
+
+/* Gives the newest block of the manifest log a copy, in a block that was released; its address. */
+static uint64_t forge_copy(struct forgery *forgery)
+{
+    struct superblock_disk *disk = (struct superblock_disk *)(void *)forgery->bytes;
+    uint8_t *released = block_at(forgery, disk->released.last.address) + BLOCK_HEADER_SIZE;
+    uint64_t word = 0;
+    while (load_u64(released + word * 8) == 0) {
+        word += 1;
+    }
+    const uint64_t bits = load_u64(released + word * 8);
+    const uint64_t copy = word * 64 + (uint64_t)__builtin_ctzll(bits) + 1;
+    store_u64(released + word * 8, bits & (bits - 1));
+    bytes_copy(block_at(forgery, copy), block_at(forgery, disk->manifest_newest.address), 4096);
+    disk->manifest_newest.copy_address = copy;
+    return copy;
+}
+
+TEST(verify, calls_damage_that_a_copy_heals_a_warning)
+{
+    struct simulated_disk *disk = care_disk_filled(15, 1500, 0);
+    const uint64_t newest = care_superblock(disk).checkpoint.manifest_newest.address;
+    struct forgery forgery = forge(disk);
+    const uint64_t copy = forge_copy(&forgery);
+    seal_and_verify(&forgery);
+    if (verdict.status != TACTUS_OK) (void)fputs(verdict.lines, stderr);
+    EXPECT(verdict.status == TACTUS_OK);
+    EXPECT(verdict.warning_count == 0);
+
+    const uint64_t damaged[] = {newest, copy};
+    for (uint32_t index = 0; index < COUNT_OF(damaged); index += 1) {
+        const uint64_t byte = layout_block_offset(&forgery.layout, damaged[index]) + 555;
+        simulated_disk_flip(forgery.disk, byte, 1);
+        care_verify(forgery.disk, &verdict);
+        EXPECT(verdict.status == TACTUS_OK);
+        EXPECT(verdict.warning_count == 1);
+        expect_line("a redundant copy is good");
+        enum tactus_status status;
+        tactus_db *db = care_open(forgery.disk, true, &status);
+        EXPECT(db != NULL);
+        EXPECT(care_read_all(db, 1500, 0) == TACTUS_OK);
+        care_close(db);
+        simulated_disk_flip(forgery.disk, byte, 1);
+    }
+    for (uint32_t index = 0; index < COUNT_OF(damaged); index += 1) {
+        const uint64_t byte = layout_block_offset(&forgery.layout, damaged[index]) + 555;
+        simulated_disk_flip(forgery.disk, byte, 1);
+    }
+    care_verify(forgery.disk, &verdict);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    expect_line("type=manifest");
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+/* ---- Bounds ---------------------------------------------------------------------------------- */
 
 TEST(verify, shows_a_bounded_number_of_lines)
 {

@@ -1,0 +1,297 @@
+/* A file that is full: by its own size_max, by the disk. What was committed stays, reads and removals
+ * go on, nothing is half done. */
+#include "support/database_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "support/test.h"
+
+#include "base/poison.h"
+
+enum { BATCHES_MAX = 3000 };
+
+static struct database_fixture fixture;
+
+/* The least size_max that create accepts. */
+static uint64_t size_max_least(void)
+{
+    struct tactus_create_options create = database_fixture_create_options();
+    uint64_t fails = 4096;
+    uint64_t fits = create.size_max;
+    while (fails + 4096 < fits) {
+        create.size_max = (fails + (fits - fails) / 2) / 4096 * 4096;
+        struct tactus_plan plan = {.struct_bytes = sizeof plan};
+        const enum tactus_status status =
+            tactus_memory_required(database_fixture_schema(), &create, NULL, &plan, NULL);
+        EXPECT(status == TACTUS_OK || status == TACTUS_LIMIT);
+        if (status == TACTUS_OK) {
+            fits = create.size_max;
+        } else {
+            fails = create.size_max;
+        }
+    }
+    return fits;
+}
+
+static void begin_small(uint64_t factor)
+{
+    database_fixture_init(&fixture, factor);
+    fixture.create.size_max = size_max_least() * factor;
+    EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
+}
+
+/* Inserts until one is refused: how many batches were accepted. */
+static uint64_t fill(enum tactus_status *refusal)
+{
+    for (uint64_t batch = 0; batch < BATCHES_MAX; batch += 1) {
+        const uint64_t id = 1 + batch * FIXTURE_BATCH;
+        const uint32_t kind = (uint32_t)(batch % 10);
+        *refusal = database_fixture_insert(&fixture, id, FIXTURE_BATCH, kind);
+        if (*refusal != TACTUS_OK) return batch;
+    }
+    *refusal = TACTUS_OK;
+    return BATCHES_MAX;
+}
+
+static void expect_contents(uint64_t batches)
+{
+    EXPECT(database_fixture_count(&fixture, NULL) == batches * FIXTURE_BATCH);
+    EXPECT(database_fixture_count(&fixture, "kind = 3") == (batches + 6) / 10 * FIXTURE_BATCH);
+    uint64_t ids[2] = {1, batches * FIXTURE_BATCH};
+    struct fixture_item items[2];
+    if (batches == 0) return;
+    EXPECT(tactus_get(tactus_latest(fixture.db), fixture.items, ids, 2, items, NULL) == TACTUS_OK);
+}
+
+static void fill_to_size_max(uint64_t factor)
+{
+    begin_small(factor);
+    enum tactus_status refusal = TACTUS_OK;
+    const uint64_t batches = fill(&refusal);
+    EXPECT(batches > 0 && batches < BATCHES_MAX);
+    EXPECT(refusal == TACTUS_LIMIT);
+    EXPECT(database_fixture_says(&fixture, "size_max is reached"));
+    EXPECT(database_fixture_says(&fixture, "remove objects"));
+    const struct tactus_stats before = database_fixture_stats(&fixture);
+    EXPECT(before.blocks_in_file * 4096 <= fixture.create.size_max);
+    expect_contents(batches);
+    /* It stays so, and changes nothing. */
+    for (uint32_t times = 0; times < 5; times += 1) {
+        EXPECT(database_fixture_insert(&fixture, 1000000, FIXTURE_BATCH, 1) == TACTUS_LIMIT);
+    }
+    const struct tactus_stats after = database_fixture_stats(&fixture);
+    EXPECT(after.op == before.op && after.beat == before.beat);
+    EXPECT(after.blocks_allocated == before.blocks_allocated);
+    expect_contents(batches);
+    database_fixture_reopen(&fixture);
+    expect_contents(batches);
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK); /* is always admitted */
+    expect_contents(batches);
+    database_fixture_reopen(&fixture);
+    expect_contents(batches);
+    database_fixture_end(&fixture);
+}
+
+TEST(admission, at_size_max_inserts_are_refused_and_everything_is_there)
+{
+    fill_to_size_max(1);
+    fill_to_size_max(3);
+    fill_to_size_max(5);
+}
+
+static void remove_beside_insertions(uint64_t factor)
+{
+    begin_small(factor);
+    enum tactus_status refusal = TACTUS_OK;
+    const uint64_t batches = fill(&refusal);
+    EXPECT(refusal == TACTUS_LIMIT);
+    EXPECT(database_fixture_insert(&fixture, 1000000, FIXTURE_BATCH, 1) == TACTUS_LIMIT);
+    /* An update is no removal. */
+    tactus_txn *txn = database_fixture_txn(&fixture);
+    for (uint32_t index = 0; index < FIXTURE_BATCH; index += 1) {
+        const struct fixture_item item = database_fixture_item(1 + index, 77);
+        EXPECT(tactus_update(txn, fixture.items, &item, 1, NULL) == TACTUS_OK);
+    }
+    EXPECT(tactus_commit(txn, NULL) == TACTUS_LIMIT);
+    EXPECT(database_fixture_count(&fixture, "kind = 77") == 0);
+    /* Each of these closes a beat, so each is judged. */
+    const uint64_t removals = 4;
+    for (uint64_t batch = 0; batch < removals; batch += 1) {
+        const uint64_t id = 1 + batch * FIXTURE_BATCH;
+        EXPECT(database_fixture_remove(&fixture, id, FIXTURE_BATCH) == TACTUS_OK);
+    }
+    database_fixture_reopen(&fixture);
+    EXPECT(database_fixture_count(&fixture, NULL) == (batches - removals) * FIXTURE_BATCH);
+    database_fixture_end(&fixture);
+}
+
+TEST(admission, removals_are_admitted_where_insertions_are_not)
+{
+    remove_beside_insertions(1);
+    remove_beside_insertions(3);
+    remove_beside_insertions(5);
+}
+
+static void empty_full_file(uint64_t factor)
+{
+    begin_small(factor);
+    enum tactus_status refusal = TACTUS_OK;
+    const uint64_t batches = fill(&refusal);
+    EXPECT(refusal == TACTUS_LIMIT);
+    uint64_t removed = 0;
+    uint32_t checkpoints = 0;
+    while (removed < batches) {
+        const uint64_t id = 1 + removed * FIXTURE_BATCH;
+        const enum tactus_status status = database_fixture_remove(&fixture, id, FIXTURE_BATCH);
+        if (status == TACTUS_OK) {
+            removed += 1;
+            continue;
+        }
+        EXPECT(status == TACTUS_LIMIT);
+        EXPECT(database_fixture_count(&fixture, NULL) == (batches - removed) * FIXTURE_BATCH);
+        EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+        checkpoints += 1;
+        EXPECT(checkpoints < 1000);
+    }
+    printf(
+        "admission: %llu batches inserted and removed again, with %u checkpoints\n",
+        (unsigned long long)batches,
+        checkpoints
+    );
+    EXPECT(database_fixture_count(&fixture, NULL) == (batches - removed) * FIXTURE_BATCH);
+    EXPECT(database_fixture_count(&fixture, NULL) == 0);
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    EXPECT(database_fixture_insert(&fixture, 1, FIXTURE_BATCH, 1) == TACTUS_OK);
+    database_fixture_reopen(&fixture);
+    EXPECT(database_fixture_count(&fixture, NULL) == FIXTURE_BATCH);
+    database_fixture_end(&fixture);
+}
+
+TEST(admission, a_full_file_can_be_emptied_by_removals_and_checkpoints)
+{
+    empty_full_file(1);
+    empty_full_file(3);
+    empty_full_file(5);
+}
+
+static void checkpoint_when_full(uint64_t factor)
+{
+    begin_small(factor);
+    enum tactus_status refusal = TACTUS_OK;
+    const uint64_t batches = fill(&refusal);
+    for (uint32_t times = 0; times < 30; times += 1) {
+        /* Something small to do in between, which closes no beat. */
+        const uint64_t id = 1 + times;
+        EXPECT(database_fixture_remove(&fixture, id, 1) == TACTUS_OK);
+        EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    }
+    EXPECT(database_fixture_count(&fixture, NULL) == batches * FIXTURE_BATCH - 30);
+    database_fixture_reopen(&fixture);
+    EXPECT(database_fixture_count(&fixture, NULL) == batches * FIXTURE_BATCH - 30);
+    database_fixture_end(&fixture);
+}
+
+TEST(admission, checkpoints_alone_never_fill_a_file)
+{
+    checkpoint_when_full(1);
+    checkpoint_when_full(3);
+    checkpoint_when_full(5);
+}
+
+TEST(admission, at_tables_max_inserts_are_refused_and_removals_are_not)
+{
+    database_fixture_init(&fixture, 1);
+    struct tactus_plan plan = {.struct_bytes = sizeof plan};
+    fixture.create.tables_max = 1;
+    while (tactus_memory_required(database_fixture_schema(), &fixture.create, NULL, &plan, NULL) !=
+           TACTUS_OK) {
+        fixture.create.tables_max += 1;
+    }
+    EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
+    enum tactus_status refusal = TACTUS_OK;
+    const uint64_t batches = fill(&refusal);
+    EXPECT(refusal == TACTUS_LIMIT);
+    EXPECT(database_fixture_says(&fixture, "tables_max is reached"));
+    expect_contents(batches);
+    for (uint64_t batch = 0; batch < 8; batch += 1) {
+        EXPECT(
+            database_fixture_remove(&fixture, 1 + batch * FIXTURE_BATCH, FIXTURE_BATCH) == TACTUS_OK
+        );
+    }
+    database_fixture_reopen(&fixture);
+    EXPECT(database_fixture_count(&fixture, NULL) == (batches - 8) * FIXTURE_BATCH);
+    database_fixture_end(&fixture);
+}
+
+/* ---- The disk ----------------------------------------------------------------------------------- */
+
+static struct simulated_fault disk_full(int32_t os_error)
+{
+    return (struct simulated_fault
+    ){.kind = SIMULATED_GROW_ERROR, .is_sticky = true, .os_error = os_error};
+}
+
+TEST(admission, on_a_full_disk_commits_are_refused_and_go_on_when_there_is_room)
+{
+    database_fixture_begin(&fixture, 1);
+    EXPECT(database_fixture_insert(&fixture, 1000000, 10, 77) == TACTUS_OK);
+    simulated_disk_fault_add(fixture.disk, disk_full(0));
+    enum tactus_status refusal = TACTUS_OK;
+    const uint64_t batches = fill(&refusal);
+    EXPECT(batches < BATCHES_MAX);
+    EXPECT(refusal == TACTUS_FULL);
+    EXPECT(database_fixture_says(&fixture, "free space on the disk"));
+    EXPECT(database_fixture_count(&fixture, "kind != 77") == batches * FIXTURE_BATCH);
+    EXPECT(database_fixture_insert(&fixture, 500000, FIXTURE_BATCH, 1) == TACTUS_FULL);
+
+    /* Reopening needs no space. */
+    database_fixture_reopen(&fixture);
+    EXPECT(database_fixture_count(&fixture, "kind != 77") == batches * FIXTURE_BATCH);
+    EXPECT(database_fixture_insert(&fixture, 500000, FIXTURE_BATCH, 1) == TACTUS_FULL);
+
+    simulated_disk_fault_clear(fixture.disk);
+    for (uint64_t batch = 0; batch < 100; batch += 1) {
+        EXPECT(
+            database_fixture_insert(&fixture, 500000 + batch * FIXTURE_BATCH, FIXTURE_BATCH, 55) ==
+            TACTUS_OK
+        );
+    }
+    EXPECT(database_fixture_count(&fixture, "kind = 55") == 100 * FIXTURE_BATCH);
+    EXPECT(database_fixture_count(&fixture, "kind = 77") == 10);
+    database_fixture_end(&fixture);
+}
+
+TEST(admission, a_checkpoint_on_a_full_disk_is_made_or_refused_whole)
+{
+    database_fixture_begin(&fixture, 1);
+    simulated_disk_fault_add(fixture.disk, disk_full(0));
+    enum tactus_status refusal = TACTUS_OK;
+    const uint64_t batches = fill(&refusal);
+    EXPECT(refusal == TACTUS_FULL);
+    const struct tactus_stats before = database_fixture_stats(&fixture);
+    const enum tactus_status status = tactus_checkpoint(fixture.db);
+    EXPECT(status == TACTUS_OK || status == TACTUS_FULL);
+    if (status == TACTUS_FULL) {
+        EXPECT(database_fixture_stats(&fixture).op == before.op);
+        EXPECT(database_fixture_stats(&fixture).beat == before.beat);
+    }
+    expect_contents(batches);
+    database_fixture_reopen(&fixture);
+    expect_contents(batches);
+    simulated_disk_fault_clear(fixture.disk);
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    expect_contents(batches);
+    database_fixture_end(&fixture);
+}
+
+TEST(admission, on_a_full_disk_a_database_cannot_be_made_and_says_so)
+{
+    database_fixture_init(&fixture, 1);
+    simulated_disk_fault_add(fixture.disk, disk_full(0));
+    EXPECT(database_fixture_open(&fixture, true) == TACTUS_FULL);
+    EXPECT(strstr(fixture.error.text, "free space") != NULL);
+    simulated_disk_free(fixture.disk);
+}
+
+TEST_MAIN()

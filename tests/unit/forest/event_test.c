@@ -1,0 +1,120 @@
+#include "forest/event.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "support/test.h"
+
+#include "base/poison.h"
+
+static uint8_t body[4096];
+static uint8_t payload[256];
+
+static uint64_t put(uint64_t offset, enum event_kind kind, uint16_t collection, uint32_t size)
+{
+    const struct event event = {
+        .kind = kind, .collection = collection, .size = size, .payload = payload};
+    return event_encode(body, offset, &event);
+}
+
+TEST(event, lies_as_the_format_says)
+{
+    memset(body, 0xa5, sizeof body);
+    memset(payload, 0x5a, sizeof payload);
+    EXPECT(put(8, EVENT_UPDATE, 0x0102, 16) == 32);
+    static const uint8_t header[8] = {2, 0, 0x02, 0x01, 16, 0, 0, 0};
+    EXPECT(memcmp(body + 8, header, 8) == 0);
+    for (uint32_t index = 16; index < 32; index += 1)
+        EXPECT(body[index] == 0x5a);
+    EXPECT(body[7] == 0xa5 && body[32] == 0xa5);
+}
+
+TEST(event, several_are_read_as_they_were_written)
+{
+    for (uint32_t index = 0; index < sizeof payload; index += 1)
+        payload[index] = (uint8_t)index;
+    uint64_t end = put(0, EVENT_INSERT, 0, 120);
+    end = put(end, EVENT_REMOVE, 63, 8);
+    end = put(end, EVENT_UPDATE, 7, 256);
+    EXPECT(end == 3 * 8 + 120 + 8 + 256);
+    static const struct {
+        enum event_kind kind;
+        uint16_t collection;
+        uint32_t size;
+    } expected[] = {{EVENT_INSERT, 0, 120}, {EVENT_REMOVE, 63, 8}, {EVENT_UPDATE, 7, 256}};
+    uint64_t offset = 0;
+    for (uint32_t index = 0; index < 3; index += 1) {
+        struct event event;
+        EXPECT(event_decode(body, end, &offset, &event) == NULL);
+        EXPECT(event.kind == expected[index].kind);
+        EXPECT(event.collection == expected[index].collection);
+        EXPECT(event.size == expected[index].size);
+        EXPECT(memcmp(event.payload, payload, event.size) == 0);
+        EXPECT(event.payload + event.size == body + offset);
+    }
+    EXPECT(offset == end);
+}
+
+TEST(event, bytes_that_are_none_are_refused_and_the_offset_stays)
+{
+    const uint64_t end = put(0, EVENT_REMOVE, 1, 8);
+    uint8_t sound[16];
+    memcpy(sound, body, sizeof sound);
+    static const struct {
+        uint32_t place;
+        uint8_t value;
+        const char *words;
+    } cases[] = {
+        {0, 0, "unknown kind"},
+        {0, 4, "unknown kind"},
+        {0, 255, "unknown kind"},
+        {1, 1, "reserved"},
+        {4, 0, "impossible size"},
+        {4, 9, "impossible size"},
+        {4, 12, "impossible size"},
+        {4, 16, "cut off"},
+        {7, 255, "cut off"}, /* a size near 2^32: nothing overflows */
+    };
+    for (uint32_t index = 0; index < sizeof cases / sizeof cases[0]; index += 1) {
+        memcpy(body, sound, sizeof sound);
+        body[cases[index].place] = cases[index].value;
+        uint64_t offset = 0;
+        struct event event;
+        const char *fault = event_decode(body, end, &offset, &event);
+        EXPECT(fault != NULL && strstr(fault, cases[index].words) != NULL);
+        EXPECT(offset == 0);
+    }
+    memcpy(body, sound, sizeof sound);
+    for (uint64_t size = 0; size < end; size += 1) {
+        uint64_t offset = 0;
+        struct event event;
+        EXPECT(event_decode(body, size, &offset, &event) != NULL);
+    }
+}
+
+TEST(event, whatever_bytes_come_nothing_is_read_beyond_them)
+{
+    struct random random;
+    random_init(&random, 1);
+    for (uint32_t times = 0; times < 20000; times += 1) {
+        random_fill(&random, body, 256);
+        if (random_chance(&random, 1, 2)) body[0] = 1 + (uint8_t)random_below(&random, 3);
+        body[1] = 0;
+        store_u32(body + 4, (uint32_t)random_below(&random, 64) * 8);
+        const uint64_t size = random_below(&random, 257);
+        uint64_t offset = 0;
+        while (offset < size) {
+            const uint64_t before = offset;
+            struct event event;
+            if (event_decode(body, size, &offset, &event) != NULL) {
+                EXPECT(offset == before);
+                break;
+            }
+            EXPECT(offset == before + EVENT_HEADER_SIZE + event.size);
+            EXPECT(offset <= size);
+        }
+    }
+}
+
+TEST_MAIN()
