@@ -6,6 +6,10 @@
 
 #include "base/poison.h"
 
+/* The last level gives nothing on: as many tables short of its limit a tree must be, for what may come
+ * down in the bars that a transaction can still set off. A checkpoint sets off three at most. */
+enum { ADMIT_LAST_LEVEL = 8, ADMIT_LAST_LEVEL_REMOVES = 5 };
+
 /* A tree gains at most MANIFEST_TABLES_A_BAR tables in a bar: as many bars as of blocks are kept
  * free (R14). */
 static_assert(MANIFEST_TABLES_A_BAR == 1, "tables are counted as bars times trees");
@@ -96,6 +100,18 @@ static enum tactus_status forest_grow_ahead(struct forest *forest, uint64_t bars
     return grid_grow(grid, highest);
 }
 
+/* Only small growth factors come here before tables_max does. */
+static bool last_level_is_full(const struct forest *forest, bool removes_only)
+{
+    const uint64_t margin = removes_only ? ADMIT_LAST_LEVEL_REMOVES : ADMIT_LAST_LEVEL;
+    for (uint32_t index = 0; index < forest->tree_count; index += 1) {
+        const struct tree *tree = &forest->trees[index];
+        const uint64_t limit = manifest_level_limit(&tree->manifest, LEVELS - 1);
+        if (tree_table_count(tree, LEVELS - 1) + margin > limit) return true;
+    }
+    return false;
+}
+
 enum tactus_status forest_admit(struct forest *forest, const struct forest_commit *commit)
 {
     if (!forest_beat_is_full(forest, commit)) return TACTUS_OK;
@@ -108,6 +124,9 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
     }
     if (!manifest_room(&forest->trees[0].manifest, bars * forest->tree_count)) {
         return forest_limit(forest, "commit: tables_max is reached");
+    }
+    if (last_level_is_full(forest, commit->removes_only)) {
+        return forest_limit(forest, "commit: the last level of a tree is full");
     }
     /* A half-bar's end is where blocks are acquired; the next one lies in this bar or the next. */
     if (schedule->beat % (schedule->bar_beats / 2) != 0) return TACTUS_OK;

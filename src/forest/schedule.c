@@ -66,6 +66,26 @@ static void half_bar_measure(struct compaction *compaction, void *context)
     run->entries += compaction_entry_count_max(compaction);
 }
 
+/* Only where a hostile file named a block twice can a new table lie where the log knows of one. */
+static bool outputs_are_new(struct forest *forest, const struct compaction *compaction)
+{
+    for (uint32_t index = 0; index < compaction->output_count; index += 1) {
+        const uint64_t address = compaction->outputs[index].address;
+        if (!manifest_log_is_live(&forest->log, address)) continue;
+        const struct fault found = {
+            .status = TACTUS_CORRUPT,
+            .zone = FAULT_ZONE_GRID,
+            .what = "a table lies in a block that was let go",
+            .address = address,
+            .block_type = BLOCK_ROOT,
+            .tree = compaction->tree->options.id,
+        };
+        (void)fault_set(forest->options.fault, found);
+        return false;
+    }
+    return true;
+}
+
 static void half_bar_compact(struct compaction *compaction, void *context)
 {
     struct half_bar_run *run = context;
@@ -76,7 +96,7 @@ static void half_bar_compact(struct compaction *compaction, void *context)
         grid_wait(run->forest->options.grid);
         progress = compaction_advance(compaction);
     }
-    run->failed = progress == PROGRESS_FAILED;
+    run->failed = progress == PROGRESS_FAILED || !outputs_are_new(run->forest, compaction);
 }
 
 static void half_bar_apply(struct compaction *compaction, void *context)

@@ -552,12 +552,26 @@ static bool objects_fit_size(const struct sizing *sizing, uint64_t objects)
     return live + room <= sizing->size_max;
 }
 
+/* Tables that the levels of one tree hold: the sum of growth^(i + 1). */
+static uint64_t levels_tables(const struct sizing *sizing)
+{
+    uint64_t tables = 0;
+    uint64_t level = 1;
+    for (uint32_t i = 0; i < SUPERBLOCK_LEVELS; i += 1) {
+        level *= sizing->growth_factor;
+        tables += level;
+    }
+    return tables;
+}
+
 /* Tables that are half full. */
 static bool objects_fit_tables(const struct sizing *sizing, uint64_t objects)
 {
     uint64_t tables = 0;
     for (uint32_t i = 0; i < sizing->tree_count; i += 1) {
-        tables += div_ceil_u64(2 * objects, sizing->trees[i].value_count_max);
+        const uint64_t of_tree = div_ceil_u64(2 * objects, sizing->trees[i].value_count_max);
+        if (of_tree > levels_tables(sizing)) return false;
+        tables += of_tree;
     }
     return tables <= sizing->tables_max;
 }

@@ -416,15 +416,12 @@ bool table_cursor_is_end(const struct table_cursor *cursor)
     return cursor->stage == TABLE_CURSOR_END;
 }
 
+/* A copy is not among them: none is written yet, so what a reference calls one is anybody's block. */
 static void table_cursor_finish(struct table_cursor *cursor, struct block_reference reference)
 {
-    const uint64_t addresses[] = {reference.address, reference.copy_address};
-    for (uint32_t index = 0; index < COUNT_OF(addresses); index += 1) {
-        if (addresses[index] == 0) continue; /* there is no copy */
-        assert(cursor->finished_count < TABLE_CURSOR_FINISHED);
-        cursor->finished[cursor->finished_count] = addresses[index];
-        cursor->finished_count += 1;
-    }
+    assert(cursor->finished_count < TABLE_CURSOR_FINISHED);
+    cursor->finished[cursor->finished_count] = reference.address;
+    cursor->finished_count += 1;
 }
 
 void table_cursor_next(struct table_cursor *cursor)

@@ -61,7 +61,7 @@ void table_lookup_end(struct table_lookup *lookup);
 enum {
     TABLE_READ_AHEAD_MAX = 8,
     TABLE_CURSOR_FRAMES = 4, /* root, leaf, value block, next leaf: and one a block of read-ahead */
-    TABLE_CURSOR_FINISHED = 5, /* a value block, a leaf and its copy, a root and its copy */
+    TABLE_CURSOR_FINISHED = 3, /* a value block, a leaf, a root */
 };
 
 enum table_cursor_stage {

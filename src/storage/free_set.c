@@ -190,7 +190,8 @@ void free_set_check(const struct free_set *set)
     uint64_t released_count = 0;
     uint64_t side_count = 0;
     uint64_t highest = 0;
-    for (uint64_t word = 0; word < word_total(set); word += 1) {
+    const uint64_t words = min_u64(word_total(set), set->highest / WORD_BITS + 2);
+    for (uint64_t word = 0; word < words; word += 1) {
         const uint64_t acquired = set->acquired.words[word];
         const uint64_t released = set->released.words[word];
         const uint64_t side = set->side.words[word];
@@ -209,7 +210,9 @@ void free_set_check(const struct free_set *set)
     assert(set->highest == highest);
     if (!set->effect_pending) assert(side_count == 0);
 
-    for (uint64_t shard = 0; shard < set->index.bit_count; shard += 1) {
+    /* Beyond the highest block all shards are alike. */
+    const uint64_t shards = min_u64(set->index.bit_count, set->highest / FREE_SET_SHARD_BLOCKS + 2);
+    for (uint64_t shard = 0; shard < shards; shard += 1) {
         uint64_t free = 0;
         const uint64_t end = min_u64((shard + 1) * SHARD_WORDS, word_total(set));
         for (uint64_t word = shard * SHARD_WORDS; word < end; word += 1) {

@@ -284,10 +284,11 @@ void grid_read_start(
 static const char *read_slot_fault(const struct grid *grid, const struct grid_read_slot *slot)
 {
     const uint8_t *block = slot->frame->data;
-    if (slot->request.unreadable) return "the device cannot read a block";
     const char *what = block_fault(
         block, slot->reference.address, grid->options.layout->block_size, grid->options.file_id
     );
+    /* What lies behind the block's end may be unreadable: it means nothing. */
+    if (what != NULL && slot->request.unreadable) return "the device cannot read a block";
     if (what != NULL) return what;
     if (!checksum_equal(block_checksum(block), slot->reference.checksum)) {
         return "a block is whole, but not the one that its reference names";

@@ -315,7 +315,7 @@ static void ask(struct image *image, bool for_writing)
     maybe(status != TACTUS_OK);
 }
 
-/* assert_slow() walks whole structures, which are sized by these: where it is on, they stay small. */
+/* assert_slow() walks whole structures, sized by these options: where it is on, they stay small. */
 static void bound_options(struct image *image)
 {
     struct superblock_disk *disk = (struct superblock_disk *)(void *)image->bytes;

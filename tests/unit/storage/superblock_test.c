@@ -370,14 +370,14 @@ TEST(superblock, an_unknown_version_is_refused_by_name)
     X(block_size, 0)                                                                               \
     X(block_size, 5000)                                                                            \
     X(block_size, 1U << 21)                                                                        \
-    X(block_size, 1U << 31) X(sequence, 0) X(sequence, UINT64_MAX) X(sequence, 2)                  \
-        X(journal_bytes, 0) X(journal_bytes, 4097) X(journal_bytes, UINT64_C(1) << 41) X(          \
-            journal_bytes, UINT64_MAX - 4095                                                       \
-        ) X(size_max,                                                                              \
-            0) X(size_max, 4095) X(size_max, UINT64_MAX) X(batch_max, 0) X(batch_max, 65537)       \
-            X(bar_beats, 2) X(bar_beats, 5) X(bar_beats, 66) X(growth_factor, 1) X(                \
-                growth_factor, 17                                                                  \
-            ) X(tables_max, 0) X(keep, 0) X(keep, 17) X(snapshots_max, 65) X(runs_max[0], 0)       \
+    X(block_size, 1U << 31)                                                                        \
+    X(sequence, 0) X(sequence, UINT64_MAX) X(sequence, 2) X(journal_bytes, 0) X(                   \
+        journal_bytes, 4097                                                                        \
+    ) X(journal_bytes, UINT64_C(1) << 41                                                           \
+    ) X(journal_bytes, UINT64_MAX - 4095                                                           \
+    ) X(size_max, 0) X(size_max, 4095) X(size_max, UINT64_MAX) X(batch_max, 0) X(batch_max, 65537) \
+        X(bar_beats, 2) X(bar_beats, 5) X(bar_beats, 66) X(growth_factor, 1) X(growth_factor, 17)  \
+            X(tables_max, 0) X(keep, 0) X(keep, 17) X(snapshots_max, 65) X(runs_max[0], 0)         \
                 X(runs_max[6], 65) X(reserved_options[0], 1) X(reserved_options[91], 1)            \
                     X(reserved_schema[7], 1) X(reserved[0], 1) X(reserved[3471], 128)              \
                         X(op_covered, 91) X(journal_offset, 1) X(journal_offset, 65536 + 4096)     \
