@@ -6,8 +6,9 @@
 
 #include "base/poison.h"
 
-/* The last level gives nothing on: as many tables short of its limit a tree must be, for what may come
- * down in the bars that a transaction can still set off. A checkpoint sets off three at most. */
+/* The last level gives nothing on: as many tables short of its limit a tree must be, for what may
+ * come down in the bars that a transaction can still set off. A checkpoint sets off three at
+ * most. */
 enum { ADMIT_LAST_LEVEL = 8, ADMIT_LAST_LEVEL_REMOVES = 5 };
 
 /* A tree gains at most MANIFEST_TABLES_A_BAR tables in a bar: as many bars as of blocks are kept

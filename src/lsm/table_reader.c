@@ -416,7 +416,8 @@ bool table_cursor_is_end(const struct table_cursor *cursor)
     return cursor->stage == TABLE_CURSOR_END;
 }
 
-/* A copy is not among them: none is written yet, so what a reference calls one is anybody's block. */
+/* A copy is not among them: none is written yet, so what a reference calls one is anybody's
+ * block. */
 static void table_cursor_finish(struct table_cursor *cursor, struct block_reference reference)
 {
     assert(cursor->finished_count < TABLE_CURSOR_FINISHED);

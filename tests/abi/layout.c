@@ -1,5 +1,6 @@
-/* Prints the size of every public struct, the place of every field and the number of every name: what
- * a program that was built against tactus.h has in it. tests/abi/abi.sh compares it with layout.txt. */
+/* Prints the size of every public struct, the place of every field and the number of every name:
+ * what a program that was built against tactus.h has in it. tests/abi/abi.sh compares it with
+ * layout.txt. */
 #include <stddef.h>
 #include <stdio.h>
 

@@ -1,9 +1,9 @@
-/* The whole engine beside the oracle of engine_model.h, on a disk without faults: long histories, any
- * cache, any sync mode, clean reopens now and then, read-only opens beside them.
+/* The whole engine beside the oracle of engine_model.h, on a disk without faults: long histories,
+ * any cache, any sync mode, clean reopens now and then, read-only opens beside them.
  *
  * A history on the simulated disk is reopened at random; one in memory cannot be. Everything is
- * compared every few dozen items and after every opening. Seeds divisible by LONG_EACH run a history of
- * tens of thousands of items. */
+ * compared every few dozen items and after every opening. Seeds divisible by LONG_EACH run a
+ * history of tens of thousands of items. */
 #include "support/engine_model.h"
 
 #include <stdio.h>

@@ -1,14 +1,15 @@
 /* Queries beside a filter over an array.
  *
  * Each seed makes a schema (types, optional, sparse and truncated indexes, composite ones, an id or
- * none), fills it through transactions of inserts, updates and removals until several levels are full,
- * and asks between them: where-expressions to depth 4, some values as parameters, every order that
- * there is and some that there is not, both ways, in steps of any capacity, of what is committed and
- * of what the open transaction sees.
+ * none), fills it through transactions of inserts, updates and removals until several levels are
+ * full, and asks between them: where-expressions to depth 4, some values as parameters, every order
+ * that there is and some that there is not, both ways, in steps of any capacity, of what is
+ * committed and of what the open transaction sees.
  *
- * Values of objects and of questions are drawn from one small pool a field, so that equal values are
- * the rule, but independently of each other. The oracle evaluates the expression that it made, never
- * the text: it knows nothing of codes, ranges or plans. Types are compared as C compares them. */
+ * Values of objects and of questions are drawn from one small pool a field, so that equal values
+ * are the rule, but independently of each other. The oracle evaluates the expression that it made,
+ * never the text: it knows nothing of codes, ranges or plans. Types are compared as C compares
+ * them. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,7 +122,7 @@ static bool is_string(const struct tactus_field *field)
     return field->type == TACTUS_TYPE_TEXT || field->type == TACTUS_TYPE_BYTES;
 }
 
-/* ---- Schemas ------------------------------------------------------------------------------------ */
+/* ---- Schemas --------------------------------------------------------------------------------- */
 
 static void say(char *text, uint32_t *used, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -187,7 +188,7 @@ static void make_schema(struct world *world, char *text, bool *gives_order)
     say(text, &used, "}\n");
 }
 
-/* ---- Values ------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 static void store(uint8_t *target, const void *value, uint32_t size)
 {
@@ -328,7 +329,7 @@ static int compare_values(const struct tactus_field *field, const uint8_t *a, co
     return THREE_WAY(load_unsigned(a, field->size), load_unsigned(b, field->size));
 }
 
-/* ---- Values as text ----------------------------------------------------------------------------- */
+/* ---- Values as text -------------------------------------------------------------------------- */
 
 static void say_hex(char *text, uint32_t *used, const uint8_t *bytes, uint32_t size)
 {
@@ -452,7 +453,7 @@ static void say_value(
     }
 }
 
-/* ---- Expressions -------------------------------------------------------------------------------- */
+/* ---- Expressions ----------------------------------------------------------------------------- */
 
 static struct node *node_new(struct question *question)
 {
@@ -610,7 +611,7 @@ static bool node_matches(const struct node *node, const uint8_t *object)
     return node->op == OP_AND;
 }
 
-/* ---- Asking ------------------------------------------------------------------------------------- */
+/* ---- Asking ---------------------------------------------------------------------------------- */
 
 static const struct tactus_field *sort_field;
 static const struct place *sort_timestamp;
@@ -805,7 +806,7 @@ static void ask(struct world *world, tactus_view *view, const struct objects *ob
     free(question);
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------ */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static void draw_object(struct world *world, uint32_t number, struct object *object)
 {
@@ -890,7 +891,7 @@ static void write_transaction(struct world *world)
     *world->committed = *world->pending;
 }
 
-/* ---- A world ------------------------------------------------------------------------------------ */
+/* ---- A world --------------------------------------------------------------------------------- */
 
 static void learn_fields(struct world *world, const bool *gives_order)
 {

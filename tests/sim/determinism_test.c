@@ -1,10 +1,11 @@
-/* One history must come to the same bytes, however it is run: in one go, with clean reopens, through
- * crashes and recoveries; whatever the cache, the order in which the disk finishes, the sync mode.
+/* One history must come to the same bytes, however it is run: in one go, with clean reopens,
+ * through crashes and recoveries; whatever the cache, the order in which the disk finishes, the
+ * sync mode.
  *
  * The history is engine_model.h's. A first run writes down what the file holds after every complete
- * checkpoint (the checkpoint's state, a digest of each allocated block up to its size, the free set),
- * named by the op. The other runs must find the same whenever they come by one of those ops, also
- * where the checkpoint was made by replay. */
+ * checkpoint (the checkpoint's state, a digest of each allocated block up to its size, the free
+ * set), named by the op. The other runs must find the same whenever they come by one of those ops,
+ * also where the checkpoint was made by replay. */
 #include "support/engine_model.h"
 
 #include <stdio.h>
@@ -22,8 +23,8 @@
 enum { IMAGES_MAX = 256, ITEMS = 260 };
 
 /* What a file holds after an op (storage.md S10, but for the journal). Of what the checkpoint has
- * released only the addresses count: after its effect, and so after a crash that goes back to it, those
- * blocks may have been written over. */
+ * released only the addresses count: after its effect, and so after a crash that goes back to it,
+ * those blocks may have been written over. */
 struct image {
     uint64_t op;
     uint64_t beat;
@@ -135,7 +136,8 @@ static void reopen(struct model *model, struct simulated_disk *disk)
     model_recover(model);
 }
 
-/* Goes on until the disk dies, a few changes from here, then recovers what a random outcome left. */
+/* Goes on until the disk dies, a few changes from here, then recovers what a random outcome
+ * left. */
 static void run_into_crash(struct model *model, struct simulated_disk *disk, struct random *random)
 {
     simulated_disk_crash_at(disk, 1 + random_below(random, 80));

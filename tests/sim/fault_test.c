@@ -1,14 +1,14 @@
 /* A disk that answers the n-th request of a kind with an error, for n over a whole run: making the
  * database, transactions, reads, checkpoints, closing and opening.
  *
- * Whatever is struck: every answer is one that tactus.h documents; what a read says is right; after a
- * write error the handle is poisoned and says so; somebody is told of every write that was lost. Then
- * the fault is gone, and reopening (after a restart, and after a power cut) finds every acknowledged
- * transaction, of the one that failed all or nothing. A short or interrupted request is no fault at
- * all: such a run must pass as if nothing had been.
+ * Whatever is struck: every answer is one that tactus.h documents; what a read says is right; after
+ * a write error the handle is poisoned and says so; somebody is told of every write that was lost.
+ * Then the fault is gone, and reopening (after a restart, and after a power cut) finds every
+ * acknowledged transaction, of the one that failed all or nothing. A short or interrupted request
+ * is no fault at all: such a run must pass as if nothing had been.
  *
- * The numbers n of a run are spread over the seeds: a seed takes each STRIDE-th, so STRIDE seeds try
- * every request. */
+ * The numbers n of a run are spread over the seeds: a seed takes each STRIDE-th, so STRIDE seeds
+ * try every request. */
 #include "support/database_fixture.h"
 
 #include <stdio.h>
@@ -61,7 +61,7 @@ static void failed(struct run *run, enum tactus_status status)
     EXPECT(tactus_error(run->fixture.db)->text[0] != 0);
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------ */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static void read_all_by_id(struct run *run)
 {
@@ -115,7 +115,7 @@ static void read_by_query(struct run *run)
     EXPECT(found == 0);
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------ */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static enum tactus_status write_calls(struct run *run, tactus_txn *txn)
 {
@@ -179,7 +179,7 @@ static void write_checkpoint(struct run *run)
     failed(run, status);
 }
 
-/* ---- A run -------------------------------------------------------------------------------------- */
+/* ---- A run ----------------------------------------------------------------------------------- */
 
 static bool open_database(struct run *run, bool is_new)
 {

@@ -1,6 +1,6 @@
-/* A small database over a simulated disk, for tests of what the public calls say: three collections,
- * of which one has an id of 64 bits, one an id of 128 bits, one none. Blocks and batches are small, so
- * that a few hundred objects fill several levels. */
+/* A small database over a simulated disk, for tests of what the public calls say: three
+ * collections, of which one has an id of 64 bits, one an id of 128 bits, one none. Blocks and
+ * batches are small, so that a few hundred objects fill several levels. */
 #ifndef TACTUS_TESTS_DATABASE_FIXTURE_H
 #define TACTUS_TESTS_DATABASE_FIXTURE_H
 

@@ -1,5 +1,5 @@
-/* A file that is full: by its own size_max, by the disk. What was committed stays, reads and removals
- * go on, nothing is half done. */
+/* A file that is full: by its own size_max, by the disk. What was committed stays, reads and
+ * removals go on, nothing is half done. */
 #include "support/database_fixture.h"
 
 #include <stdio.h>
@@ -224,7 +224,7 @@ TEST(admission, at_tables_max_inserts_are_refused_and_removals_are_not)
     database_fixture_end(&fixture);
 }
 
-/* ---- The disk ----------------------------------------------------------------------------------- */
+/* ---- The disk -------------------------------------------------------------------------------- */
 
 static struct simulated_fault disk_full(int32_t os_error)
 {

@@ -1,9 +1,9 @@
-/* After tactus_open() returns and until tactus_close() is called, nothing asks the system for memory,
- * whatever is done with the handle.
+/* After tactus_open() returns and until tactus_close() is called, nothing asks the system for
+ * memory, whatever is done with the handle.
  *
- * The allocator and mmap are interposed by this program: its definitions come before those of libc. A
- * sanitizer has an allocator of its own, which is watched by its hooks instead. Works in the current
- * directory, in a name that begins with "allocation_test". */
+ * The allocator and mmap are interposed by this program: its definitions come before those of libc.
+ * A sanitizer has an allocator of its own, which is watched by its hooks instead. Works in the
+ * current directory, in a name that begins with "allocation_test". */
 #include "support/database_fixture.h"
 
 #include <errno.h>
@@ -165,7 +165,7 @@ int munmap(void *address, size_t size)
 }
 #pragma GCC visibility pop
 
-/* ---- What is done while nothing may be taken ---------------------------------------------------- */
+/* ---- What is done while nothing may be taken ------------------------------------------------- */
 
 /* Objects and answers lie here, so that the test itself takes nothing. */
 static struct fixture_item items[FIXTURE_BATCH];

@@ -1,5 +1,5 @@
-/* Making, opening, closing; what a handle answers before and after. Works in the current directory, in
- * names that begin with "open_test". */
+/* Making, opening, closing; what a handle answers before and after. Works in the current directory,
+ * in names that begin with "open_test". */
 #include "support/database_fixture.h"
 
 #include <fcntl.h>
@@ -96,7 +96,7 @@ static uint32_t count_items(tactus_db *db)
     return database_fixture_count(&fixture, NULL);
 }
 
-/* ---- Making ------------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 TEST(open, create_makes_a_file_that_opens_empty_and_never_a_second_one)
 {
@@ -214,7 +214,7 @@ TEST(open, options_of_an_open_out_of_their_range_are_refused)
     (void)unlink(PATH);
 }
 
-/* ---- Creating by opening ------------------------------------------------------------------------ */
+/* ---- Creating by opening --------------------------------------------------------------------- */
 
 TEST(open, makes_the_file_if_it_is_absent_and_the_options_have_a_schema)
 {
@@ -316,7 +316,7 @@ TEST(open, what_was_made_for_an_open_that_fails_is_not_left_behind)
     EXPECT(!is_there(PATH));
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static void expect_memory(
     const struct tactus_create_options *create, const struct tactus_open_options *open
@@ -366,7 +366,7 @@ TEST(open, takes_as_much_memory_as_was_said_and_no_more_than_allowed)
     expect_memory(&create, &open);
 }
 
-/* ---- Reading only ------------------------------------------------------------------------------- */
+/* ---- Reading only ---------------------------------------------------------------------------- */
 
 /* A file with `transactions` in the journal alone, or with a checkpoint among them. */
 static void fill(uint32_t transactions, uint32_t checkpoint_at)
@@ -457,7 +457,7 @@ TEST(open, read_only_over_its_memory_says_to_open_for_writing_once)
     (void)unlink(PATH);
 }
 
-/* ---- Side by side ------------------------------------------------------------------------------- */
+/* ---- Side by side ---------------------------------------------------------------------------- */
 
 TEST(open, readers_stand_beside_each_other_and_keep_a_writer_out)
 {
@@ -555,7 +555,7 @@ TEST(open, a_handle_from_before_a_fork_does_nothing_in_the_child)
     (void)unlink(PATH);
 }
 
-/* ---- Handles ------------------------------------------------------------------------------------ */
+/* ---- Handles --------------------------------------------------------------------------------- */
 
 TEST(open, close_keeps_the_handle_while_something_of_it_is_open)
 {
@@ -685,7 +685,7 @@ TEST(open, what_belongs_to_another_database_is_misuse)
     database_fixture_end(&other);
 }
 
-/* ---- Schema ------------------------------------------------------------------------------------- */
+/* ---- Schema ---------------------------------------------------------------------------------- */
 
 TEST(open, collections_and_fields_are_described)
 {
@@ -723,7 +723,7 @@ TEST(open, collections_and_fields_are_described)
     database_fixture_end(&fixture);
 }
 
-/* ---- Files that are not ours -------------------------------------------------------------------- */
+/* ---- Files that are not ours ----------------------------------------------------------------- */
 
 static void write_file(const char *path, const void *bytes, size_t size)
 {

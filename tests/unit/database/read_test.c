@@ -53,7 +53,7 @@ static void expect_refused(const char *where, const char *order, enum tactus_sta
     EXPECT(tactus_error(fixture.db)->text[0] != 0);
 }
 
-/* ---- Gets --------------------------------------------------------------------------------------- */
+/* ---- Gets ------------------------------------------------------------------------------------ */
 
 TEST(read, get_gives_objects_in_the_order_asked_for_and_zero_where_there_is_none)
 {
@@ -148,7 +148,7 @@ TEST(read, latest_sees_what_is_committed_and_the_transaction_its_own_writes_too)
     end();
 }
 
-/* ---- Queries ------------------------------------------------------------------------------------ */
+/* ---- Queries --------------------------------------------------------------------------------- */
 
 TEST(read, a_query_gives_its_answer_in_steps_of_any_size)
 {

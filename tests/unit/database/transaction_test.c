@@ -43,7 +43,7 @@ static uint64_t timestamp_last(const tactus_collection *collection)
     return info.timestamp_last;
 }
 
-/* ---- Refusals ----------------------------------------------------------------------------------- */
+/* ---- Refusals -------------------------------------------------------------------------------- */
 
 TEST(transaction, insert_refuses_an_id_that_is_there)
 {
@@ -192,7 +192,7 @@ TEST(transaction, a_call_may_be_longer_than_what_is_looked_up_at_once)
     end();
 }
 
-/* ---- One after the other ------------------------------------------------------------------------ */
+/* ---- One after the other --------------------------------------------------------------------- */
 
 TEST(transaction, each_object_is_judged_after_those_before_it_in_the_call)
 {
@@ -267,7 +267,7 @@ TEST(transaction, what_lies_on_disk_is_judged_like_what_lies_in_memory)
     end();
 }
 
-/* ---- Timestamps --------------------------------------------------------------------------------- */
+/* ---- Timestamps ------------------------------------------------------------------------------ */
 
 static tactus_txn *txn_with(uint32_t flags, uint64_t first)
 {
@@ -375,7 +375,7 @@ TEST(transaction, options_out_of_range_are_misuse)
     end();
 }
 
-/* ---- Ends --------------------------------------------------------------------------------------- */
+/* ---- Ends ------------------------------------------------------------------------------------ */
 
 TEST(transaction, a_rollback_leaves_no_trace)
 {
@@ -495,7 +495,7 @@ TEST(transaction, a_second_checkpoint_over_nothing_new_is_no_operation)
     end();
 }
 
-/* ---- Other kinds of ids ------------------------------------------------------------------------- */
+/* ---- Other kinds of ids ---------------------------------------------------------------------- */
 
 TEST(transaction, ids_of_128_bits_differ_in_either_half)
 {
@@ -563,7 +563,7 @@ TEST(transaction, without_an_id_the_timestamp_names_an_object)
     end();
 }
 
-/* ---- Indexes ------------------------------------------------------------------------------------ */
+/* ---- Indexes --------------------------------------------------------------------------------- */
 
 static void expect_counts(uint32_t kind5, uint32_t kind6, uint32_t rank1, uint32_t both)
 {
@@ -705,7 +705,7 @@ TEST(transaction, what_is_passed_in_is_not_changed)
     end();
 }
 
-/* ---- Many collections, all or nothing ----------------------------------------------------------- */
+/* ---- Many collections, all or nothing -------------------------------------------------------- */
 
 TEST(transaction, spans_collections_and_is_there_whole_after_a_reopen)
 {

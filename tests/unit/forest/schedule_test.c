@@ -1,5 +1,5 @@
-/* The clock: which beats end half-bars and bars and what happens there, when a checkpoint is due, when
- * it takes effect. Beats are closed here one by one, as commits that fill them would. */
+/* The clock: which beats end half-bars and bars and what happens there, when a checkpoint is due,
+ * when it takes effect. Beats are closed here one by one, as commits that fill them would. */
 #include "forest/forest.h"
 
 #include "support/database_fixture.h"
@@ -64,7 +64,7 @@ static uint64_t beat_capture(void)
     return fixture.db->superblock.checkpoint.beat_capture;
 }
 
-/* ---- Bars --------------------------------------------------------------------------------------- */
+/* ---- Bars ------------------------------------------------------------------------------------ */
 
 static void run_bars(uint32_t bar)
 {
@@ -170,7 +170,7 @@ TEST(schedule, the_open_transaction_moves_into_the_new_bar)
     end();
 }
 
-/* ---- Due-ness (S8) ------------------------------------------------------------------------------ */
+/* ---- Due-ness (S8) --------------------------------------------------------------------------- */
 
 /* What the second half of the first bar finds when it is opened with so many bytes of journal. */
 static bool is_due_at(uint64_t journal_bytes)
@@ -220,7 +220,7 @@ TEST(schedule, a_checkpoint_is_due_when_more_than_a_quarter_was_released_since_t
     }
 }
 
-/* ---- Captures and their effect ------------------------------------------------------------------ */
+/* ---- Captures and their effect --------------------------------------------------------------- */
 
 static void capture_in_bar(uint32_t bar)
 {
