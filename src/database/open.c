@@ -45,9 +45,11 @@ static void init_queries(tactus_db *db, struct budget *budget)
         .scan = scan_options_of(db),
         .object_bytes_max = object_bytes_max(db->schema),
     };
-    db->queries = budget_take(budget, db->query_count_max, sizeof *db->queries, 64);
+    /* One more than the caller may prepare: for what sweeps through all (digest). */
+    const uint32_t slots = db->query_count_max + 1;
+    db->queries = budget_take(budget, slots, sizeof *db->queries, 64);
     struct query_run measured;
-    for (uint32_t index = 0; index < db->query_count_max; index += 1) {
+    for (uint32_t index = 0; index < slots; index += 1) {
         struct query_run *run = budget_is_measuring(budget) ? &measured : &db->queries[index].run;
         query_run_init(run, budget, &run_options);
     }
@@ -81,7 +83,7 @@ static uint32_t cache_frames_of(const tactus_db *db, uint32_t pinned)
 void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *overlay)
 {
     const struct file_options *file = &db->superblock.options;
-    const uint32_t pinned = FOREST_FRAMES + db->query_count_max * SCAN_TREE_FRAMES;
+    const uint32_t pinned = FOREST_FRAMES + (db->query_count_max + 1) * SCAN_TREE_FRAMES;
     const struct grid_options grid_options = {
         .reactor = &db->reactor,
         .layout = &db->layout,

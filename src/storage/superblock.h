@@ -81,8 +81,7 @@ struct superblock {
     struct checkpoint_state checkpoint;
     uint64_t epoch; /* raised, durably, by every open for writing before its first append (S5) */
     uint64_t epoch_first_op;
-    uint64_t
-        file_block_count; /* that the file had room for when this was written: a shorter one was cut */
+    uint64_t file_block_count; /* that the file had room for: a shorter file was cut */
 
     struct checksum checksum; /* of the copies on disk; set by read and write */
     bool is_whole;            /* all copies were good and at home when last read or written */

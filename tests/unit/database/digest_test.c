@@ -136,7 +136,7 @@ TEST(digest, works_beside_a_running_query_and_borrows_none)
         EXPECT(tactus_next(queries[index], &sale, 1, &count) == TACTUS_OK);
         EXPECT(count == 1);
     }
-    EXPECT(tactus_digest(db, &digest) == TACTUS_LIMIT); /* every query of the handle runs */
+    EXPECT(tactus_digest(db, &digest) == TACTUS_OK); /* though every query of the handle runs */
     EXPECT(tactus_next(queries[0], &sale, 1, &count) == TACTUS_OK);
     EXPECT(count == 1);
     for (uint32_t index = 0; index < 2; index += 1) {

@@ -272,8 +272,8 @@ TEST(open, a_schema_that_is_given_must_be_that_of_the_file)
         "collection a { id u64\n x u32 index sparse\n y u32 optional\n index xy (x, y) }",
         "collection a { id u64\n x u32 index\n y u32 optional\n index xz (x, y) }",
         "collection a { x u32 index\n y u32 optional\n index xy (x, y)\n id u64 }",
-        "collection a { id u64\n x u32 index\n y u32 optional\n index xy (x, y) }\n"
-        "collection b { id u64 }",
+        ("collection a { id u64\n x u32 index\n y u32 optional\n index xy (x, y) }\n"
+         "collection b { id u64 }"),
     };
     for (uint32_t index = 0; index < sizeof others / sizeof others[0]; index += 1) {
         EXPECT(open_with_schema(others[index]) == TACTUS_SCHEMA);

@@ -20,6 +20,13 @@ static void begin(uint32_t bar_beats)
     schedule = &forest->schedule;
 }
 
+static void reopen(void)
+{
+    database_fixture_reopen(&fixture);
+    forest = &fixture.db->forest;
+    schedule = &forest->schedule;
+}
+
 static void end(void)
 {
     forest_check(forest);
@@ -278,7 +285,7 @@ TEST(schedule, a_complete_checkpoint_ends_the_bar_and_an_empty_one)
             EXPECT(tree_immutable_is_flushed(&forest->trees[tree]));
         }
         EXPECT(forest->counters.checkpoints == 1);
-        database_fixture_reopen(&fixture);
+        reopen();
         EXPECT(schedule->beat == 13 && fixture.db->replayed_ops == 0);
         EXPECT(forest->counters.beats == 12);
         EXPECT(database_fixture_count(&fixture, NULL) == 1);
@@ -314,7 +321,7 @@ TEST(schedule, replay_comes_to_the_same_beat_and_counters)
             const uint64_t bytes = schedule->beat_bytes;
             const uint32_t events = schedule->beat_events[0];
             const struct forest_counters counters = forest->counters;
-            database_fixture_reopen(&fixture);
+            reopen();
             EXPECT(schedule->beat == beat);
             EXPECT(schedule->beat_bytes == bytes && schedule->beat_events[0] == events);
             EXPECT(forest->counters.beats == counters.beats);
