@@ -116,7 +116,7 @@ void database_end_runs(tactus_db *db)
     for (uint32_t index = 0; index < db->query_count_max; index += 1) {
         struct tactus_query *query = &db->queries[index];
         if (!query->running) continue;
-        query_run_stop(&query->run);
+        query_run_stop(&query->state->run);
         query->running = false;
     }
 }
@@ -281,11 +281,6 @@ static enum tactus_status open_file(
             file_options.create = false;
             status = file_open(reactor, &file_options, &fault);
         }
-    }
-    if (status == TACTUS_ABSENT) {
-        return error_set(
-            error, TACTUS_IO, "open: there is no such file; name another, or create it"
-        );
     }
     if (status != TACTUS_OK) return error_from_fault(error, &fault);
     return TACTUS_OK;

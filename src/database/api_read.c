@@ -342,11 +342,11 @@ enum tactus_status tactus_prepare(
     }
     const struct collection_schema *schema = collection->collection->schema;
     struct text_error words = {0};
-    enum tactus_status status = expression_parse(&query->expression, schema, where, &words);
+    enum tactus_status status = expression_parse(&query->state->expression, schema, where, &words);
     if (status != TACTUS_OK) return query_refused(db, status, &words);
     status = plan_order_parse(schema, order, &query->order, &words);
     if (status == TACTUS_OK) {
-        status = plan_choose(&query->expression, query->order, &query->plan, &words);
+        status = plan_choose(&query->state->expression, query->order, &query->state->plan, &words);
     }
     /* A place is one in the expression. */
     words.line = 0;
@@ -372,9 +372,10 @@ enum tactus_status tactus_bind(tactus_query *query, uint32_t number, const char 
     TRY(enter_query(query));
     if (value == NULL) return database_misuse(query->db, "bind: the value is NULL");
     struct text_error words = {0};
-    const enum tactus_status status = expression_bind(&query->expression, number, value, &words);
+    const enum tactus_status status =
+        expression_bind(&query->state->expression, number, value, &words);
     if (status != TACTUS_OK) return query_refused(query->db, status, &words);
-    query_run_stop(&query->run);
+    query_run_stop(&query->state->run);
     query->running = false;
     return TACTUS_OK;
 }
@@ -387,25 +388,25 @@ enum tactus_status tactus_run(tactus_query *query, tactus_view *view, const char
         return database_misuse(db, "run: the view is NULL or another's, or a token is given");
     }
     TRY(enter_view(view, query->collection));
-    const uint32_t unbound = expression_unbound(&query->expression);
+    const uint32_t unbound = expression_unbound(&query->state->expression);
     if (unbound != 0) {
         return error_set(
             &db->error, TACTUS_INVALID, "run: ?%u has no value; call tactus_bind", unbound
         );
     }
-    query_run_stop(&query->run);
+    query_run_stop(&query->state->run);
     query->running = false;
     struct text_error words = {0};
     const enum tactus_status chosen =
-        plan_choose(&query->expression, query->order, &query->plan, &words);
+        plan_choose(&query->state->expression, query->order, &query->state->plan, &words);
     if (chosen != TACTUS_OK) return query_refused(db, chosen, &words);
     const struct query_run_start start = {
         .collection = query->collection->collection,
-        .expression = &query->expression,
-        .plan = &query->plan,
+        .expression = &query->state->expression,
+        .plan = &query->state->plan,
         .visibility = view->visibility,
     };
-    const enum tactus_status status = query_run_start(&query->run, &start);
+    const enum tactus_status status = query_run_start(&query->state->run, &start);
     if (status == TACTUS_LIMIT) {
         return error_set(
             &db->error,
@@ -436,7 +437,7 @@ enum tactus_status tactus_next(
         );
     }
     uint32_t got = 0;
-    if (query_run_next(&query->run, objects, capacity, &got) != TACTUS_OK) {
+    if (query_run_next(&query->state->run, objects, capacity, &got) != TACTUS_OK) {
         query->running = false;
         return database_failed(db);
     }
@@ -448,7 +449,7 @@ void tactus_query_close(tactus_query *query)
 {
     if (query == NULL || query->db == NULL || !query->open) return;
     if (!database_is_usable(query->db)) return;
-    query_run_stop(&query->run);
+    query_run_stop(&query->state->run);
     query->open = false;
     query->running = false;
 }

@@ -68,16 +68,21 @@ struct tactus_txn {
     struct txn_chunk *chunk;       /* from the budget */
 };
 
+/* What a query keeps while it is prepared: in the budget. */
+struct query_state {
+    struct query_run run;
+    struct expression expression;
+    struct query_plan plan;
+};
+
 struct tactus_query {
     tactus_db *db;
+    struct query_state *state;
     bool open;
     bool running;
     uint64_t generation; /* of the database when the run began */
     const struct tactus_collection *collection;
     struct plan_order order;
-    struct query_run run;
-    struct expression expression;
-    struct query_plan plan;
 };
 
 struct tactus_db {
@@ -101,7 +106,7 @@ struct tactus_db {
     struct journal journal;
     struct checkpoint checkpoint;
     struct forest forest;
-    struct tactus_query *queries;
+    struct tactus_query queries[DATABASE_QUERIES_MAX + 1];
     uint32_t query_count_max;
     uint8_t *state; /* CHECKPOINT_STATE_SIZE_MAX: the state trailer's bytes, at open */
 

@@ -42,7 +42,7 @@ enum tactus_status digest_collection(
     tactus_db *db, const struct collection *collection, struct checksum *digest, uint64_t *count
 )
 {
-    struct scan_tree *scan = &db->queries[db->query_count_max].run.scan; /* the spare one */
+    struct scan_tree *scan = &db->queries[db->query_count_max].state->run.scan; /* the spare one */
     struct digest_objects objects = {.object_bytes = collection->schema->object_bytes};
     checksum_stream_begin(&objects.stream, (struct checksum){0});
     const struct sweep sweep = sweep_all(scan, collection->object_tree, digest_object, &objects);

@@ -118,6 +118,7 @@ void error_fault_line(char *line, size_t size, const struct fault *fault)
         write_place(&writer, fault);
         write_format(&writer, ": %s; %s", what, remedy_of(fault));
         break;
+    case TACTUS_ABSENT: write_format(&writer, "open: %s; name another, or create it", what); break;
     case TACTUS_BUSY:
         write_format(&writer, "open: %s", what);
         if (fault->found_number != 0) {
@@ -147,11 +148,14 @@ enum tactus_status error_from_fault(struct tactus_error *error, const struct fau
 {
     assert(fault->status != TACTUS_OK);
 
+    /* ABSENT is about objects and names in a file: that a file is not there, the system says. */
+    const bool no_file = fault->status == TACTUS_ABSENT && fault->zone == FAULT_ZONE_FILE;
+    const enum tactus_status status = no_file ? TACTUS_IO : fault->status;
     if (error != NULL) {
-        *error = (struct tactus_error){.status = (int32_t)fault->status, .byte = fault->byte};
+        *error = (struct tactus_error){.status = (int32_t)status, .byte = fault->byte};
         error_fault_line(error->text, sizeof error->text, fault);
     }
-    return fault->status;
+    return status;
 }
 
 enum tactus_status error_set(

@@ -47,10 +47,11 @@ static void init_queries(tactus_db *db, struct budget *budget)
     };
     /* One more than the caller may prepare: for what sweeps through all (digest). */
     const uint32_t slots = db->query_count_max + 1;
-    db->queries = budget_take(budget, slots, sizeof *db->queries, 64);
+    struct query_state *states = budget_take(budget, slots, sizeof *states, 64);
     struct query_run measured;
     for (uint32_t index = 0; index < slots; index += 1) {
-        struct query_run *run = budget_is_measuring(budget) ? &measured : &db->queries[index].run;
+        if (!budget_is_measuring(budget)) db->queries[index].state = &states[index];
+        struct query_run *run = budget_is_measuring(budget) ? &measured : &states[index].run;
         query_run_init(run, budget, &run_options);
     }
 }
@@ -140,7 +141,7 @@ static enum tactus_status take_memory(
             (unsigned long long)size,
             (unsigned long long)most,
             overlay == NULL ? "allow more, or lower the cache"
-                            : "open once for writing, or allow more"
+                            : "allow more, lower the cache, or open once for writing"
         );
     }
     void *region = mmap(
@@ -355,7 +356,7 @@ enum tactus_status database_open(
 enum tactus_status database_close(tactus_db *db)
 {
     for (uint32_t index = 0; index < db->query_count_max; index += 1) {
-        query_run_stop(&db->queries[index].run);
+        query_run_stop(&db->queries[index].state->run);
     }
     enum tactus_status status = TACTUS_OK;
     if (!db->read_only && db->journal.stage == JOURNAL_OPEN) status = journal_flush(&db->journal);

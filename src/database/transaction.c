@@ -385,6 +385,18 @@ static void refusal_words(
             number,
             schema->id_field == FIELD_NONE ? "timestamp" : "id"
         );
+    } else if (result->field == schema->timestamp_field) {
+        (void)error_set(
+            error,
+            status,
+            "%s into %s: object %llu of the call: its timestamp must lie above the last, %llu, and "
+            "below 2^63; leave it 0 for the next one",
+            verb,
+            schema->name,
+            number,
+            (unsigned long long
+            )max_u64(call->collection->timestamp_last, txn->timestamps[schema->number])
+        );
     } else {
         (void)error_set(
             error,

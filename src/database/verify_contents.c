@@ -71,7 +71,7 @@ struct contents {
 static struct scan_tree *contents_scan(const struct contents *contents, uint32_t number)
 {
     assert(number < CONTENTS_SCANS);
-    return &contents->db->queries[number].run.scan;
+    return &contents->db->queries[number].state->run.scan;
 }
 
 static enum tactus_status contents_memory(struct contents *contents, const uint32_t *overlay)

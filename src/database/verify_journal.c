@@ -189,9 +189,8 @@ static void journal_warn(struct verify *verify, const struct journal_recovery *r
         report_line(
             verify->report,
             TACTUS_WARNING,
-            "zone=journal byte=%llu: %llu redundant headers are damaged and %llu are missing; "
-            "their "
-            "entries are whole, the next opening for writing writes them again",
+            "zone=journal byte=%llu: redundant headers: %llu damaged, %llu not written yet; their "
+            "entries are whole, the next opening for writing writes them",
             (unsigned long long)verify->bootstrap.layout.headers_offset,
             (unsigned long long)recovery->headers_bad_count,
             (unsigned long long)recovery->headers_heal_count

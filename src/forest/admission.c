@@ -58,10 +58,24 @@ static uint64_t forest_bar_blocks_of(const struct forest *forest, bool next_bar)
            sizing_trailer_blocks(sizing, free_set_highest_acquired(free_set) + blocks);
 }
 
+/* Tables that the fullest last level still holds. Only small growth factors come near it. */
+static uint64_t last_level_room(const struct forest *forest)
+{
+    uint64_t room = UINT64_MAX;
+    for (uint32_t index = 0; index < forest->tree_count; index += 1) {
+        const struct tree *tree = &forest->trees[index];
+        const uint64_t limit = manifest_level_limit(&tree->manifest, LEVELS - 1);
+        const uint64_t count = tree_table_count(tree, LEVELS - 1);
+        room = min_u64(room, count < limit ? limit - count : 0);
+    }
+    return room;
+}
+
 void forest_measure_bar(struct forest *forest)
 {
     forest->schedule.bar_blocks = forest_bar_blocks_of(forest, false);
     forest->schedule.bar_blocks_next = forest_bar_blocks_of(forest, true);
+    forest->schedule.last_level_room = last_level_room(forest);
 }
 
 bool forest_beat_is_full(const struct forest *forest, const struct forest_commit *commit)
@@ -101,33 +115,24 @@ static enum tactus_status forest_grow_ahead(struct forest *forest, uint64_t bars
     return grid_grow(grid, highest);
 }
 
-/* Only small growth factors come here before tables_max does. */
-static bool last_level_is_full(const struct forest *forest, bool removes_only)
-{
-    const uint64_t margin = removes_only ? ADMIT_LAST_LEVEL_REMOVES : ADMIT_LAST_LEVEL;
-    for (uint32_t index = 0; index < forest->tree_count; index += 1) {
-        const struct tree *tree = &forest->trees[index];
-        const uint64_t limit = manifest_level_limit(&tree->manifest, LEVELS - 1);
-        if (tree_table_count(tree, LEVELS - 1) + margin > limit) return true;
-    }
-    return false;
-}
-
+/* Tables and levels are asked about at every commit: what only joins the open beat is flushed by
+ * the next checkpoint, which is not refused for them. Blocks are when a beat is to be closed: a
+ * checkpoint asks for its own. */
 enum tactus_status forest_admit(struct forest *forest, const struct forest_commit *commit)
 {
-    if (!forest_beat_is_full(forest, commit)) return TACTUS_OK;
-
     const struct schedule *schedule = &forest->schedule;
-    const uint32_t bars = commit->removes_only ? ADMIT_BARS_REMOVES : ADMIT_BARS;
-    const uint64_t free_blocks = free_set_count_free(&forest->options.grid->free_set);
-    if (free_blocks < bars * schedule->bar_blocks) {
-        return forest_limit(forest, "commit: size_max is reached");
-    }
+    const bool removes_only = commit->removes_only;
+    const uint32_t bars = removes_only ? ADMIT_BARS_REMOVES : ADMIT_BARS;
     if (!manifest_room(&forest->trees[0].manifest, bars * forest->tree_count)) {
         return forest_limit(forest, "commit: tables_max is reached");
     }
-    if (last_level_is_full(forest, commit->removes_only)) {
+    if (schedule->last_level_room < (removes_only ? ADMIT_LAST_LEVEL_REMOVES : ADMIT_LAST_LEVEL)) {
         return forest_limit(forest, "commit: the last level of a tree is full");
+    }
+    if (!forest_beat_is_full(forest, commit)) return TACTUS_OK;
+    const uint64_t free_blocks = free_set_count_free(&forest->options.grid->free_set);
+    if (free_blocks < bars * schedule->bar_blocks) {
+        return forest_limit(forest, "commit: size_max is reached");
     }
     /* A half-bar's end is where blocks are acquired; the next one lies in this bar or the next. */
     if (schedule->beat % (schedule->bar_beats / 2) != 0) return TACTUS_OK;

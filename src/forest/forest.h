@@ -59,6 +59,7 @@ struct schedule {
     uint64_t released_baseline; /* of the free set's count of released blocks, at the capture */
     uint64_t bar_blocks;        /* W, and what it can be in the next bar: forest_measure_bar() */
     uint64_t bar_blocks_next;
+    uint64_t last_level_room;         /* tables, of the tree that has the least */
     struct journal_position bar_head; /* of the first op of the open bar */
     struct journal_position covered;  /* where the current checkpoint lets the journal begin */
 };
@@ -115,7 +116,7 @@ struct forest_commit {
 /* Whether the beat must be closed before a transaction of this size can be part of it (R6). */
 bool forest_beat_is_full(const struct forest *forest, const struct forest_commit *commit);
 
-/* Whether the file has room for what this commit may set off; grows it if it opens a bar. LIMIT,
+/* Whether the file has room for what this commit may set off; grows it at a half-bar's end. LIMIT,
  * FULL: it has not, and nothing changed. */
 enum tactus_status forest_admit(struct forest *forest, const struct forest_commit *commit);
 

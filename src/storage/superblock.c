@@ -203,7 +203,7 @@ static enum tactus_status quorum_failed(
             "if its creation was interrupted, remove it and create it anew"
         );
     }
-    if (!copies->has_magic) return corrupt(fault, "not a Tactus data file", NULL);
+    if (!copies->has_magic) return corrupt(fault, "not a Tactus data file", "name one that is");
     if (copies_are_first(copies)) {
         return corrupt(
             fault,

@@ -968,7 +968,7 @@ static void run_seed(struct world *world, uint64_t seed)
 
 TEST(query, finds_what_a_filter_over_all_objects_finds)
 {
-    const struct test_seeds seeds = test_seeds(24);
+    const struct test_seeds seeds = test_seeds(80);
     struct world *world = calloc(1, sizeof *world);
     EXPECT(world != NULL);
     world->committed = malloc(sizeof *world->committed);

@@ -136,6 +136,18 @@ static void reopen(struct model *model, struct simulated_disk *disk)
     model_recover(model);
 }
 
+/* A reader finds what recovery is going to find, changing no byte. */
+static void read_only(struct model *model, struct simulated_disk *disk)
+{
+    const uint64_t hash = simulated_disk_hash(disk);
+    struct reactor reactor;
+    simulated_disk_open_read_only(&reactor, disk);
+    EXPECT(model_open_read_only(model, &reactor) == TACTUS_OK);
+    model_recover(model); /* from here on nothing but this state will do */
+    model_close(model);
+    EXPECT(simulated_disk_hash(disk) == hash);
+}
+
 /* Goes on until the disk dies, a few changes from here, then recovers what a random outcome
  * left. */
 static void run_into_crash(struct model *model, struct simulated_disk *disk, struct random *random)
@@ -148,6 +160,7 @@ static void run_into_crash(struct model *model, struct simulated_disk *disk, str
     const uint32_t index = (uint32_t)random_below(random, outcomes);
     simulated_disk_crash(disk, simulated_disk_outcome(disk, index));
     crash_count += 1;
+    if (random_chance(random, 1, 2)) read_only(model, disk);
     reopen(model, disk);
 }
 

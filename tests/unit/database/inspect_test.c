@@ -262,7 +262,7 @@ TEST(inspect, refuses_what_it_cannot_do_in_words)
     EXPECT(tactus_inspect("x", NULL, "xml", keep, NULL, &error) == TACTUS_MISUSE);
     EXPECT(tactus_inspect("x", NULL, NULL, keep, NULL, &error) == TACTUS_MISUSE);
     EXPECT(tactus_inspect("x", NULL, "text", NULL, NULL, &error) == TACTUS_MISUSE);
-    EXPECT(tactus_inspect("no-such-file", NULL, "text", keep, NULL, &error) == TACTUS_ABSENT);
+    EXPECT(tactus_inspect("no-such-file", NULL, "text", keep, NULL, &error) == TACTUS_IO);
     EXPECT(error.text[0] != 0);
 }
 

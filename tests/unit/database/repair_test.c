@@ -197,7 +197,7 @@ TEST(repair, refuses_what_it_cannot_do_in_words)
     EXPECT(tactus_repair(NULL, 0, NULL, NULL, &error) == TACTUS_MISUSE);
     EXPECT(tactus_repair("nothing", 2, NULL, NULL, &error) == TACTUS_MISUSE);
     EXPECT(tactus_repair(":memory:", 0, NULL, NULL, &error) == TACTUS_MISUSE);
-    EXPECT(tactus_repair("there-is-no-such-file", 0, NULL, NULL, &error) == TACTUS_ABSENT);
+    EXPECT(tactus_repair("there-is-no-such-file", 0, NULL, NULL, &error) == TACTUS_IO);
     EXPECT(error.text[0] != 0);
 }
 

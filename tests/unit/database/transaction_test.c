@@ -292,7 +292,7 @@ TEST(transaction, timestamps_given_must_ascend)
         items[index].timestamp = given[index];
     }
     EXPECT(tactus_insert(txn, fixture.items, items, 5, NULL) == TACTUS_INVALID);
-    EXPECT(database_fixture_says(&fixture, "field timestamp"));
+    EXPECT(database_fixture_says(&fixture, "its timestamp must lie above the last"));
     EXPECT(tactus_insert(txn, fixture.items, items, 5, results) == TACTUS_SOME);
     EXPECT(results[0].timestamp == 10);
     EXPECT(results[1].status == TACTUS_INVALID && results[1].field == 1);

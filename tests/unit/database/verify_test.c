@@ -470,9 +470,9 @@ TEST(verify, refuses_what_it_cannot_do_in_words)
     EXPECT(tactus_verify(NULL, NULL, NULL, NULL, &error) == TACTUS_MISUSE);
     EXPECT(tactus_verify("nothing", &options, NULL, NULL, &error) == TACTUS_MISUSE);
     EXPECT(tactus_verify(":memory:", NULL, NULL, NULL, &error) == TACTUS_MISUSE);
-    EXPECT(tactus_verify("there-is-no-such-file", NULL, NULL, NULL, &error) == TACTUS_ABSENT);
+    EXPECT(tactus_verify("there-is-no-such-file", NULL, NULL, NULL, &error) == TACTUS_IO);
     EXPECT(error.text[0] != 0);
-    EXPECT(tactus_verify("there-is-no-such-file", NULL, NULL, NULL, NULL) == TACTUS_ABSENT);
+    EXPECT(tactus_verify("there-is-no-such-file", NULL, NULL, NULL, NULL) == TACTUS_IO);
 }
 
 TEST_MAIN()
