@@ -7,6 +7,15 @@
 #include "file_text.h"
 #include "session.h"
 
+/* To the library 0 means the default: whoever writes a 0 means something else. */
+static int refuse_zero(const struct arguments *arguments, const char *name, uint64_t value)
+{
+    if (value != 0 || !arguments_has(arguments, name)) return EXIT_OK;
+    return complain_usage(
+        arguments->command->name, "--%s is 0: give more, or leave it out for the default", name
+    );
+}
+
 static int read_u32(const struct arguments *arguments, const char *name, uint32_t *value)
 {
     uint64_t number = *value;
@@ -15,10 +24,22 @@ static int read_u32(const struct arguments *arguments, const char *name, uint32_
     return code;
 }
 
+static int read_positive(const struct arguments *arguments, const char *name, uint32_t *value)
+{
+    const int code = read_u32(arguments, name, value);
+    return code == EXIT_OK ? refuse_zero(arguments, name, *value) : code;
+}
+
+static int read_size(const struct arguments *arguments, const char *name, uint64_t *size)
+{
+    const int code = arguments_size(arguments, name, size);
+    return code == EXIT_OK ? refuse_zero(arguments, name, *size) : code;
+}
+
 static int read_block_size(const struct arguments *arguments, uint32_t *block_size)
 {
     uint64_t size = *block_size;
-    const int code = arguments_size(arguments, "block-size", &size);
+    const int code = read_size(arguments, "block-size", &size);
     if (code != EXIT_OK) return code;
     if (size > 1u << 20) {
         return complain_usage(arguments->command->name, "--block-size is 4K to 1M");
@@ -100,14 +121,14 @@ static int read_create(const struct arguments *arguments, struct tactus_create_o
     tactus_create_options_default(create);
     if (arguments_has(arguments, "overwrite")) create->flags |= TACTUS_OVERWRITE;
 
-    int code = arguments_size(arguments, "memory", &create->memory_bytes);
-    if (code == EXIT_OK) code = arguments_size(arguments, "journal", &create->journal_bytes);
-    if (code == EXIT_OK) code = arguments_size(arguments, "size-max", &create->size_max);
+    int code = read_size(arguments, "memory", &create->memory_bytes);
+    if (code == EXIT_OK) code = read_size(arguments, "journal", &create->journal_bytes);
+    if (code == EXIT_OK) code = read_size(arguments, "size-max", &create->size_max);
     if (code == EXIT_OK) code = read_block_size(arguments, &create->block_size);
-    if (code == EXIT_OK) code = read_u32(arguments, "batch", &create->batch_max);
-    if (code == EXIT_OK) code = read_u32(arguments, "bar", &create->bar_beats);
-    if (code == EXIT_OK) code = read_u32(arguments, "growth", &create->growth_factor);
-    if (code == EXIT_OK) code = read_u32(arguments, "tables-max", &create->tables_max);
+    if (code == EXIT_OK) code = read_positive(arguments, "batch", &create->batch_max);
+    if (code == EXIT_OK) code = read_positive(arguments, "bar", &create->bar_beats);
+    if (code == EXIT_OK) code = read_positive(arguments, "growth", &create->growth_factor);
+    if (code == EXIT_OK) code = read_positive(arguments, "tables-max", &create->tables_max);
     if (code == EXIT_OK) code = read_u32(arguments, "keep", &create->keep);
     if (code == EXIT_OK) code = read_u32(arguments, "snapshots-max", &create->snapshots_max);
     if (code == EXIT_OK) code = read_runs(arguments, create->runs_max);

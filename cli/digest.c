@@ -69,7 +69,7 @@ static int digest_file(const struct session *session, bool json)
 
 static int run(const struct arguments *arguments)
 {
-    static const char *const choices[] = {"text", "table", "json", NULL};
+    static const char *const choices[] = {"table", "text", "json", NULL};
     int choice = 0;
     int code = arguments_choice(arguments, "format", choices, &choice);
     if (code != EXIT_OK) return code;
@@ -84,10 +84,12 @@ static const struct option options[] = {{NULL, OPTION_END}};
 
 const struct command command_digest = {
     .name = "digest",
-    .synopsis = "FILE [--format text|json]",
+    .synopsis = "FILE [--format table|json]",
     .help =
         "Prints the checksum of what each collection holds, whatever the layout, then of all of\n"
         "them (logical) and of the canonical image of the file (physical).\n"
+        "\n"
+        "  --format table|json  lines for people (table), or one JSON object\n"
         "\n"
         "Example:\n"
         "  tactus digest shop.tactus\n",

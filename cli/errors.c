@@ -90,7 +90,8 @@ int complain_file(enum tactus_status status, const struct tactus_error *error, c
 
 const char *advice(const char *reason, const char *to_do)
 {
-    return strchr(reason, ';') == NULL ? to_do : "";
+    const bool told = strchr(reason, ';') != NULL || strstr(reason, ": remove it") != NULL;
+    return told ? "" : to_do;
 }
 
 int complain_value(

@@ -9,13 +9,13 @@
 
 enum exit_code {
     EXIT_OK = 0,
-    EXIT_DATA = 1,         /* absent, exists, invalid: the data is not as asked */
-    EXIT_USAGE = 2,        /* schema, expression, options */
-    EXIT_CORRUPT = 3,      /* damage in the file */
-    EXIT_SYSTEM = 4,       /* I/O, a full disk, read-only */
-    EXIT_BUSY = 5,         /* another process has the file */
-    EXIT_LIMIT = 6,        /* size_max, batch, scans, snapshots; a run that expired */
-    EXIT_INTERRUPTED = 130 /* SIGINT or SIGTERM */
+    EXIT_DATA = 1,    /* absent, exists, invalid: the data is not as asked */
+    EXIT_USAGE = 2,   /* schema, expression, options */
+    EXIT_CORRUPT = 3, /* damage in the file */
+    EXIT_SYSTEM = 4,  /* I/O, a full disk, read-only */
+    EXIT_BUSY = 5,    /* another process has the file */
+    EXIT_LIMIT = 6,   /* size_max, batch, scans, snapshots; a run that expired */
+    EXIT_SIGNAL = 128 /* and the signal's number: 130 for SIGINT, 143 for SIGTERM */
 };
 
 /* The one place that says which status exits with what. */
@@ -46,7 +46,7 @@ int complain_value(
     const char *value
 );
 
-/* What is to do, for a reason that does not say it: "" if there is a ';' in it. */
+/* What is to do, for a reason that does not say it: "" if there is a ';' or ": remove it" in it. */
 const char *advice(const char *reason, const char *to_do);
 
 /* "WHAT: the system's words; WHAT TO DO" for the system call that failed just now: EXIT_SYSTEM. */

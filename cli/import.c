@@ -10,6 +10,7 @@
 #include "csv_reader.h"
 #include "errors.h"
 #include "import_batch.h"
+#include "import_files.h"
 #include "import_map.h"
 #include "progress.h"
 #include "session.h"
@@ -18,6 +19,7 @@ struct import {
     struct session session;
     struct import_map map;
     struct import_batch batch;
+    struct import_files files;
     const char *file; /* that is being read, borrowed from argv */
     bool has_header;  /* its header was read */
     uint64_t row_number;
@@ -27,12 +29,11 @@ struct import {
     int code; /* what ended it */
 };
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* the signal's number, or 0 */
 
 static void interrupt(int signal_number)
 {
-    (void)signal_number;
-    interrupted = 1;
+    interrupted = signal_number;
 }
 
 /* The first one ends the import in order, a second one at once. No SA_RESTART: a read that waits
@@ -60,9 +61,7 @@ static bool take_header(struct import *import, const struct csv_row *row)
         if (!same) {
             import->code = complain(
                 EXIT_DATA,
-                "%s:%llu: the header is not that of the rows in --reject so far; import the file "
-                "by "
-                "itself",
+                "%s:%llu: the header is not that of the rows in --reject so far; import it alone",
                 import->file,
                 (unsigned long long)row->line
             );
@@ -93,6 +92,28 @@ static void complain_text(struct import *import, const struct csv_fault *text_fa
     (void)snprintf(fault.reason, sizeof fault.reason, "%s", text_fault->reason);
     if (!import->has_header) import_map_forget_header(&import->map); /* of the file before */
     import->code = complain_row(&import->map, import->file, text_fault->line, &fault);
+}
+
+/* A row that is none: it is set aside as it stands, where rows are. */
+static bool take_bad(void *context, const struct csv_fault *fault)
+{
+    struct import *import = context;
+    if (!import->has_header || import->batch.reject == NULL) return false;
+    complain_text(import, fault);
+    import->code = EXIT_OK;
+    import->row_number += 1;
+    import_batch_reject_begin(&import->batch);
+    return true;
+}
+
+static void take_passed(void *context, const char *bytes, size_t size)
+{
+    struct import *import = context;
+    if (bytes == NULL) {
+        import_batch_reject_end(&import->batch);
+    } else {
+        import_batch_reject_bytes(&import->batch, bytes, size);
+    }
 }
 
 /* What there is, at most a block; 0 at the end. At least three bytes at the beginning, for there a
@@ -133,9 +154,10 @@ static void read_text(struct import *import, int fd, struct csv_reader *reader, 
 static void read_file(struct import *import, int fd)
 {
     import->has_header = false;
+    const struct csv_calls calls = {take_row, take_bad, take_passed, import};
     struct csv_reader reader;
     char *block = malloc(CSV_BLOCK_SIZE);
-    if (csv_reader_init(&reader, import->batch.delimiter, take_row, import) && block != NULL) {
+    if (csv_reader_init(&reader, import->batch.delimiter, &calls) && block != NULL) {
         read_text(import, fd, &reader, block);
     } else {
         import->code = complain_system(import->file, "free some memory");
@@ -196,8 +218,9 @@ static void print_summary(const struct import *import)
     const char *how = "";
     if (import->code != EXIT_OK) how = "; it ended there, and what was committed before is kept";
     if (interrupted != 0) how = "; interrupted, and what was committed before is kept";
-    say("imported %llu rows (%llu skipped%s) in %.1f s, %.0f rows/s%s",
+    say("imported %llu row%s (%llu skipped%s) in %.1f s, %.0f rows/s%s",
         (unsigned long long)counts->imported,
+        counts->imported == 1 ? "" : "s",
         (unsigned long long)counts->skipped,
         rejected,
         import->seconds,
@@ -221,8 +244,10 @@ static double percentile_ms(const struct import_batch *batch, uint32_t hundredth
     return (double)batch->commit_ns[(count - 1) * hundredths / 100] / 1e6;
 }
 
-static int write_stats(struct import *import, const char *path)
+static int write_stats(struct import *import)
 {
+    const char *path = import->files.stats.path;
+    if (path == NULL) return EXIT_OK;
     struct import_batch *batch = &import->batch;
     struct tactus_stats stats = {.struct_bytes = (uint32_t)sizeof stats};
     tactus_stats(import->session.db, &stats);
@@ -233,8 +258,9 @@ static int write_stats(struct import *import, const char *path)
         qsort(batch->commit_ns, batch->counts.commits, sizeof *batch->commit_ns, compare_ns);
     }
 
-    FILE *stream = fopen(path, "w");
-    if (stream == NULL) return complain_system(path, "name a file that can be written");
+    FILE *stream = NULL;
+    const int code = import_target_begin(&import->files.stats, &stream);
+    if (code != EXIT_OK) return code;
     const uint64_t rows = batch->counts.imported + batch->counts.skipped + batch->counts.rejected;
     (void)fprintf(
         stream,
@@ -293,7 +319,7 @@ static void import_rows(struct import *import, const struct arguments *arguments
     import->seconds = (double)(clock_ns() - begin_ns) / 1e9;
     print_summary(import);
     if (interrupted != 0) {
-        import->code = EXIT_INTERRUPTED;
+        import->code = EXIT_SIGNAL + interrupted;
         return;
     }
     if (import->code == EXIT_OK) {
@@ -322,25 +348,6 @@ static int read_transaction(
     return EXIT_OK;
 }
 
-static int open_reject(struct import *import, const struct arguments *arguments)
-{
-    const char *path = arguments_value(arguments, "reject");
-    if (path == NULL) return EXIT_OK;
-    for (int i = 0; i < arguments->word_count; i += 1) {
-        struct stat one;
-        struct stat other;
-        if (stat(path, &one) != 0 || stat(arguments->words[i], &other) != 0) continue;
-        if (one.st_dev == other.st_dev && one.st_ino == other.st_ino) {
-            return complain_usage("import", "--reject '%s' is one of the files to read", path);
-        }
-    }
-    import->batch.reject = fopen(path, "w");
-    if (import->batch.reject == NULL) {
-        return complain_system(path, "name a file that can be written");
-    }
-    return EXIT_OK;
-}
-
 static int close_reject(FILE *reject, const char *path)
 {
     if (reject == NULL) return EXIT_OK;
@@ -359,7 +366,7 @@ static int import_collection(struct import *import, const struct arguments *argu
     batch->map = &import->map;
     code = import_map_init(&import->map, &import->session, arguments);
     if (code == EXIT_OK) code = import_batch_init(batch);
-    if (code == EXIT_OK) code = open_reject(import, arguments);
+    if (code == EXIT_OK) code = import_target_begin(&import->files.reject, &batch->reject);
     FILE *reject = batch->reject;
     if (code == EXIT_OK && arguments_has(arguments, "clock")) {
         batch->wall_clock = strcmp(arguments_value(arguments, "clock"), "wall") == 0;
@@ -367,8 +374,7 @@ static int import_collection(struct import *import, const struct arguments *argu
     if (code == EXIT_OK) {
         import_rows(import, arguments);
         code = import->code;
-        const char *stats = arguments_value(arguments, "stats");
-        const int written = stats != NULL ? write_stats(import, stats) : EXIT_OK;
+        const int written = write_stats(import);
         if (code == EXIT_OK) code = written;
     }
     const int closed = close_reject(reject, arguments_value(arguments, "reject"));
@@ -410,11 +416,15 @@ static int run(const struct arguments *arguments)
     import.batch.sync = (enum tactus_sync)sync;
     import.batch.ack = arguments_has(arguments, "ack");
 
-    code = session_open(&import.session, arguments, SESSION_WRITE, import.batch.sync);
-    if (code != EXIT_OK) return code;
-    code = session_collection(&import.session, arguments->words[1]);
+    code = import_files_open(&import.files, arguments, import.batch.delimiter);
+    if (code == EXIT_OK) {
+        code = session_open(&import.session, arguments, SESSION_WRITE, import.batch.sync);
+    }
+    if (code == EXIT_OK) code = session_collection(&import.session, arguments->words[1]);
     if (code == EXIT_OK) code = import_collection(&import, arguments);
-    return session_close(&import.session, code);
+    code = session_close(&import.session, code);
+    import_files_close(&import.files);
+    return code;
 }
 
 static const struct option options[] = {
@@ -438,7 +448,8 @@ const struct command command_import = {
         "Reads CSV (RFC 4180, with a header row) from files, or from standard input (-, or no "
         "CSV).\n"
         "A field is filled from the column of its name, letter case aside. A bad row is named by\n"
-        "file, line, column and reason and ends the import; transactions before it are kept.\n"
+        "file, line, column and reason and ends the import; transactions before it are kept. A\n"
+        "blank line is no row, but where the header has one column: there it is an empty cell.\n"
         "\n"
         "  --map FIELD=COLUMN        another column; FIELD=COLUMN:%d/%m/%Y reads a time by a "
         "strptime\n"
@@ -450,7 +461,9 @@ const struct command command_import = {
         "  --stats FILE.json         figures of this import, into a file\n"
         "  --clock COLUMN|wall       timestamps are max(last + 1, that time in nanoseconds)\n"
         "  --ack                     prints 'ack N' each time N rows are durable\n"
-        "  --reject FILE             sets bad rows aside there and goes on; exit status 1 still\n"
+        "  --reject FILE             sets bad rows aside there and goes on; exit status 1 still.\n"
+        "                            All files must have one header. A quote left open always\n"
+        "                            ends the import: nobody knows where the next row begins\n"
         "  --delimiter C             a character, or tab, in place of the comma\n"
         "  --no-checkpoint           leave the last commits to the journal\n"
         "\n"

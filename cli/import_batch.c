@@ -60,10 +60,11 @@ int complain_row(
 
 /* ---- Rows set aside ------------------------------------------------------------------------ */
 
-/* As it came, under its header: mended, it can be imported by the same command. */
-static void reject_row(struct import_batch *batch, const char *text, uint32_t cell_count)
+/* What is set aside stands under its header: mended, it can be imported by the same command. */
+void import_batch_reject_begin(struct import_batch *batch)
 {
     const struct import_map *map = batch->map;
+    batch->counts.rejected += 1;
     if (!batch->reject_begun) {
         batch->reject_begun = true;
         for (uint32_t i = 0; i < map->column_count; i += 1) {
@@ -73,14 +74,28 @@ static void reject_row(struct import_batch *batch, const char *text, uint32_t ce
         }
         (void)fputc('\n', batch->reject);
     }
+}
+
+void import_batch_reject_bytes(struct import_batch *batch, const char *bytes, size_t size)
+{
+    (void)fwrite(bytes, 1, size, batch->reject);
+}
+
+void import_batch_reject_end(struct import_batch *batch)
+{
+    (void)fputc('\n', batch->reject);
+}
+
+static void reject_row(struct import_batch *batch, const char *text, uint32_t cell_count)
+{
+    import_batch_reject_begin(batch);
     for (uint32_t i = 0; i < cell_count; i += 1) {
         const size_t size = strlen(text);
         if (i > 0) (void)fputc(batch->delimiter, batch->reject);
         csv_text(batch->reject, text, size, batch->delimiter, cell_count == 1);
         text += size + 1;
     }
-    (void)fputc('\n', batch->reject);
-    batch->counts.rejected += 1;
+    import_batch_reject_end(batch);
 }
 
 static int keep_text(struct import_batch *batch, const struct csv_row *row, struct row_place *place)
@@ -165,13 +180,15 @@ static int complain_refused(struct import_batch *batch, uint32_t index)
     if (result->status == TACTUS_EXISTS) {
         char text[128];
         const uint32_t key = session_key_field(session);
-        (void
-        )tactus_value_format(session->collection, key, object_at(batch, index), text, sizeof text);
+        const void *object = object_at(batch, index);
+        (void)tactus_value_format(session->collection, key, object, text, sizeof text);
+        const struct source *source = &batch->map->sources[key];
+        if (source->kind == SOURCE_COLUMN) fault.column = source->column;
+        fault.field = key;
         (void)snprintf(
             fault.reason,
             sizeof fault.reason,
-            "%s %s is there already; use --on-exists skip or replace",
-            session->info.name,
+            "%s is there already; use --on-exists skip or replace",
             text
         );
     } else {

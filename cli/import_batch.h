@@ -72,6 +72,11 @@ int import_batch_commit(struct import_batch *batch);
 /* Prints `ack N` for every row committed: they are durable now. */
 void import_batch_ack_all(struct import_batch *batch);
 
+/* Sets a row aside that is no row, byte by byte: begin, bytes without the line end, end. */
+void import_batch_reject_begin(struct import_batch *batch);
+void import_batch_reject_bytes(struct import_batch *batch, const char *bytes, size_t size);
+void import_batch_reject_end(struct import_batch *batch);
+
 /* "FILE:LINE: column NAME: REASON" on standard error. */
 int complain_row(
     const struct import_map *map, const char *file, uint64_t line, const struct row_fault *fault

@@ -314,9 +314,9 @@ static bool check_count(
 )
 {
     if (row->cell_count == map->column_count) return true;
-    fault->column = UINT32_MAX;
-    if (row->cell_count < map->column_count)
-        fault->column = row->cell_count; /* the first missing */
+    /* The first that is missing, or the first that is too many: it has a number, and no name. */
+    const bool few = row->cell_count < map->column_count;
+    fault->column = few ? row->cell_count : map->column_count;
     fault->field = UINT32_MAX;
     (void)snprintf(
         fault->reason,

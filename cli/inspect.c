@@ -12,6 +12,33 @@ static int write_text(void *context, const char *text, size_t bytes)
     return fwrite(text, 1, bytes, stdout) == bytes ? 0 : 1;
 }
 
+struct one_line {
+    bool in_string;
+    bool escaped;  /* the byte before was a backslash in a string */
+    bool indented; /* a line end was left out, and blanks after it are, too */
+    bool written;
+};
+
+/* The document as one line: without the line ends outside strings, and what indents after them. */
+static int write_json(void *context, const char *text, size_t bytes)
+{
+    struct one_line *line = context;
+    for (size_t i = 0; i < bytes; i += 1) {
+        const char byte = text[i];
+        const bool is_end = !line->in_string && (byte == '\n' || byte == '\r');
+        const bool is_blank = line->indented && (byte == ' ' || byte == '\t');
+        if (is_end) line->indented = true;
+        if (is_end || is_blank) continue;
+
+        line->indented = false;
+        if (byte == '"' && !line->escaped) line->in_string = !line->in_string;
+        line->escaped = line->in_string && byte == '\\' && !line->escaped;
+        line->written = true;
+        if (fputc((unsigned char)byte, stdout) == EOF) return 1;
+    }
+    return 0;
+}
+
 static int run(const struct arguments *arguments)
 {
     static const char *const kinds[] = {
@@ -24,7 +51,7 @@ static int run(const struct arguments *arguments)
         "memory",
         NULL,
     };
-    static const char *const formats[] = {"text", "table", "json", NULL};
+    static const char *const formats[] = {"table", "text", "json", NULL};
     int format = 0;
     const int code = arguments_choice(arguments, "format", formats, &format);
     if (code != EXIT_OK) return code;
@@ -41,23 +68,30 @@ static int run(const struct arguments *arguments)
         );
     }
     struct tactus_error error = {0};
-    const enum tactus_status status = tactus_inspect(
-        arguments->words[0], what, format == 2 ? "json" : "text", write_text, NULL, &error
-    );
+    const char *path = arguments->words[0];
+    struct one_line line = {0};
+    enum tactus_status status = TACTUS_OK;
+    if (format == 2) {
+        status = tactus_inspect(path, what, "json", write_json, &line, &error);
+        if (line.written) (void)fputc('\n', stdout);
+    } else {
+        status = tactus_inspect(path, what, "text", write_text, NULL, &error);
+    }
     const int written = output_flush();
     if (written != EXIT_OK) return written;
-    return status == TACTUS_OK ? EXIT_OK : complain_file(status, &error, arguments->words[0]);
+    return status == TACTUS_OK ? EXIT_OK : complain_file(status, &error, path);
 }
 
 static const struct option options[] = {{NULL, OPTION_END}};
 
 const struct command command_inspect = {
     .name = "inspect",
-    .synopsis = "FILE [superblock|journal|manifest|trees|tables|blocks|memory]",
+    .synopsis =
+        "FILE [superblock|journal|manifest|trees|tables|blocks|memory] [--format table|json]",
     .help = "Prints the insides of a file, damaged or not; without a word, a summary. Changes no "
             "byte.\n"
             "\n"
-            "  --format text|json\n"
+            "  --format table|json  for people (table), or one JSON object on a line\n"
             "\n"
             "Example:\n"
             "  tactus inspect shop.tactus journal\n",

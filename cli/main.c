@@ -47,7 +47,7 @@ static const char common_help[] =
     "  --io uring|posix     how the file is read and written; TACTUS_IO=posix does it, too\n"
     "  --worker on|off      whether the library may start a thread of its own\n"
     "  --memory-max SIZE    refuse to open what needs more memory\n"
-    "  --format F           table, csv or json: a table on a terminal, CSV in a pipe\n";
+    "  --format F           of rows: table, csv or json; a table on a terminal, CSV in a pipe\n";
 
 static void print_help(void)
 {
@@ -61,7 +61,8 @@ static void print_help(void)
         "%s\n"
         "Exit status: 0 done; 1 absent, exists, invalid; 2 wrong use, schema, expression; 3 "
         "damage;\n"
-        "4 I/O or a full disk; 5 another process has the file; 6 a limit; 130 interrupted.\n\n"
+        "4 I/O or a full disk; 5 another process has the file; 6 a limit; 130 or 143 a "
+        "signal.\n\n"
         "Example:\n"
         "  tactus create shop.tactus --schema sale.tactus-schema\n"
         "  tactus import shop.tactus sale sales.csv --map id=@row\n"

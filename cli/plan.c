@@ -24,11 +24,13 @@ static const struct option options[] = {CREATE_OPTIONS, {NULL, OPTION_END}};
 
 const struct command command_plan = {
     .name = "plan",
-    .synopsis = "--schema S [options of create]",
+    .synopsis = "--schema S [options of create] [--format table|json]",
     .help =
         "Says what a file would cost before there is one: memory and its split, how many\n"
         "objects fit, bytes an object takes, the time of an open, the worst write amplification.\n"
-        "\n" CREATE_OPTIONS_HELP "\n"
+        "\n" CREATE_OPTIONS_HELP
+        "  --format table|json  lines for people (table), or one JSON object\n"
+        "\n"
         "Example:\n"
         "  tactus plan --schema sale.tactus-schema --cache 256M --format json\n",
     .options = options,

@@ -108,6 +108,20 @@ static int prepare_sum(struct query *query, const char *name)
     return EXIT_OK;
 }
 
+/* On the command line a parameter has nobody who binds it. */
+static int check_parameters(const char *where)
+{
+    bool in_text = false;
+    for (const char *at = where; at != NULL && *at != 0; at += 1) {
+        if (*at == '\'') in_text = !in_text;
+        if (*at != '?' || in_text) continue;
+        return complain(
+            EXIT_USAGE, "where: %.8s: parameters are for the C API; write the value", at
+        );
+    }
+    return EXIT_OK;
+}
+
 static int answer(struct query *query, const struct arguments *arguments, enum format format)
 {
     const struct session *session = query->session;
@@ -116,6 +130,8 @@ static int answer(struct query *query, const struct arguments *arguments, enum f
     enum tactus_status status =
         tactus_prepare(session->db, session->collection, where, order, &query->prepared);
     if (status != TACTUS_OK) return query_failed(session, status);
+    const int usage = check_parameters(where);
+    if (usage != EXIT_OK) return usage;
 
     status = tactus_run(query->prepared, tactus_latest(session->db), NULL);
     if (status != TACTUS_OK) return query_failed(session, status);

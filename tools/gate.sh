@@ -13,7 +13,11 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 c_files() {
-    find include src cli tests bench examples bindings -name '*.[ch]' -print 2>/dev/null | sort
+    local folder folders=()
+    for folder in include src cli tests bench examples bindings; do
+        [ -d "$folder" ] && folders+=("$folder")
+    done
+    find "${folders[@]}" -name '*.[ch]' -print | sort
 }
 
 preset_build() {

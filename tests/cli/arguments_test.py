@@ -17,6 +17,13 @@ def test_help_of_every_command_has_an_example():
     expect("Commands:" in succeed("--help").out)
 
 
+def test_help_names_the_formats():
+    for command in ("plan", "digest", "inspect", "verify"):
+        text = succeed(command, "--help").out
+        expect(text.count("--format table|json") == 2, text)
+        expect("csv" in fail(2, command, *["x"] * (command != "plan"), "--format", "csv").err)
+
+
 def test_version_is_three_numbers():
     result = succeed("--version")
     expect(result.out.startswith("tactus ") and result.out.count(".") == 2, result)
@@ -76,6 +83,16 @@ def test_sizes_and_numbers_are_read_or_refused():
     fail(2, "plan")
     fail(2, "plan", "--schema", "schema", "--io", "floppy")
     fail(2, "plan", "--schema", "schema", "--worker", "perhaps")
+
+
+def test_zero_is_no_default():
+    pathlib.Path("schema").write_text(SCHEMA)
+    names = "batch bar tables-max size-max journal block-size growth memory".split()
+    for name in names:
+        for command in (["plan"], ["create", "shop.tactus"]):
+            result = fail(2, *command, "--schema", "schema", f"--{name}", "0")
+            expect(f"--{name} is 0: " in result.err, result)
+    expect(not os.path.exists("shop.tactus"))
 
 
 def test_memory_max_refuses_what_needs_more():

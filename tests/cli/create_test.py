@@ -61,6 +61,28 @@ def test_a_file_that_is_there_is_kept_unless_overwritten():
     expect(count() == 0)
 
 
+def test_the_schema_is_not_overwritten():
+    pathlib.Path("schema").write_text(SCHEMA)
+    os.link("schema", "linked")
+    for path in ("schema", "./schema", "linked"):
+        for words in ([], ["--overwrite"]):
+            result = fail(2, "create", path, "--schema", "schema", *SMALL, *words)
+            expect("is the schema's file" in result.err, result)
+    with open("schema", "rb") as schema:
+        process = start(
+            "create", "schema", "--schema", "-", "--overwrite", stdin=schema, stderr=subprocess.PIPE
+        )
+        process.communicate(timeout=60)
+    expect(process.returncode == 2 and pathlib.Path("schema").read_text() == SCHEMA)
+
+
+def test_create_says_which_limit_binds():
+    result = create(options=["--tables-max", "200"])
+    expect("objects of every collection fit, then tables-max" in result.err, result)
+    result = create("other.tactus", options=["--size-max", "64M", "--tables-max", "100000"])
+    expect("objects of every collection fit, then size-max" in result.err, result)
+
+
 def test_create_says_what_it_chose():
     result = create()
     expect("memory" in result.err and "batch 64" in result.err and "bar 4" in result.err, result)

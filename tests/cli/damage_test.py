@@ -143,7 +143,23 @@ def test_inspect_shows_every_part_as_text_and_json():
         expect(text.out.strip(), text)
         shown = succeed("inspect", "shop.tactus", *what, "--format", "json")
         expect(isinstance(json.loads(shown.out), (dict, list)), shown)
+        expect(shown.out.count("\n") == 1 and shown.out.endswith("\n"), shown)
     fail(2, "inspect", "shop.tactus", "nothing")
+
+
+def test_verify_prints_an_object_a_line():
+    data = whole()
+    [*_, last] = rows_json(succeed("verify", "shop.tactus", "--format", "json"))
+    expect(last["severity"] == "note" and "sound, 0 faults, 0 warnings" in last["line"], last)
+    pathlib.Path("shop.tactus").write_bytes(data[:65536] + bytes(len(data) - 65536))
+    result = run("verify", "shop.tactus", "--format", "json")
+    lines = rows_json(result)
+    faults = [line for line in lines if line["severity"] == "fault"]
+    expect(result.code == 3 and faults and "corrupt" in faults[0]["line"], result)
+    expect(all(list(line) == ["severity", "line"] for line in lines), result)
+    expect(result.err == "" and "damaged" in lines[-1]["line"], result)
+    result = fail(2, "verify", "shop.tactus", "--format=csv")
+    expect("'csv' is not table, text or json" in result.err, result)
 
 
 def test_size_max_is_a_limit_and_keeps_what_was_committed():

@@ -119,14 +119,14 @@ def test_a_line_of_ten_megabytes_is_refused():
 
 def test_too_few_and_too_many_cells_are_refused():
     create()
-    bad(csv(1, 2) + "3,a,1\n", 4, None, ["3 cells"])
-    bad(csv(1, 2) + row(3) + ",more\n", 4, None, ["8 cells"])
+    bad(csv(1, 2) + "3,a,1\n", 4, "at", ["3 cells"])
+    bad(csv(1, 2) + row(3) + ",more\n", 4, "8", ["8 cells"])
 
 
 def test_an_id_that_is_there_ends_the_import():
     create()
     succeed("import", "shop.tactus", "sale", given=csv(5, 5))
-    bad(csv(1, 9), 6, None, ["5", "--on-exists"])
+    bad(csv(1, 9), 6, "id", ["5", "--on-exists"])
     bad(csv(11, 12) + row(11) + "\n", 4, None, ["11"])  # twice in one transaction
 
 

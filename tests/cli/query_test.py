@@ -151,6 +151,14 @@ def test_expressions_that_are_wrong_say_where():
         expect(line == "1" and int(column) > 0, result)
 
 
+def test_parameters_are_not_for_the_command_line():
+    filled()
+    result = fail(2, "query", "shop.tactus", "sale", "id = ?1 and quantity > ?2")
+    expect("parameters are for the C API; write the value" in result.err, result)
+    expect(count(where="country = 'it''s ?1'") == 0)
+    expect(count(where="") == 300)
+
+
 def test_get_prints_what_is_and_names_what_is_not():
     filled()
     words = ["3", "9999", "1", "--format", "csv", "--select", "id"]

@@ -264,11 +264,12 @@ enum effect {
 };
 
 /* False: the run had fewer such requests. */
-static bool run_with(struct simulated_fault fault, enum effect effect)
+static bool run_with(struct simulated_fault fault, enum effect effect, uint32_t sync)
 {
     struct run *run = calloc(1, sizeof *run);
     EXPECT(run != NULL);
     database_fixture_init(&run->fixture, 1 + fault.skip);
+    run->fixture.open.sync = sync;
     random_init(&run->random, 7);
     simulated_disk_fault_add(run->fixture.disk, fault);
     run_steps(run);
@@ -278,15 +279,19 @@ static bool run_with(struct simulated_fault fault, enum effect effect)
     run_count += 1;
     struck_count += struck;
     expect_recovery(run, 0);
-    expect_recovery(run, SIMULATED_DROP_ALL);
-    expect_recovery(run, SIMULATED_KEEP_ALL);
+    if (sync == TACTUS_SYNC_COMMIT) {
+        expect_recovery(run, SIMULATED_DROP_ALL);
+        expect_recovery(run, SIMULATED_KEEP_ALL);
+    }
     (void)database_fixture_close(&run->fixture);
     simulated_disk_free(run->fixture.disk);
     free(run);
     return struck;
 }
 
-static void try_each(enum simulated_fault_kind kind, bool is_sticky, enum effect effect)
+static void try_each_with(
+    enum simulated_fault_kind kind, bool is_sticky, enum effect effect, uint32_t sync
+)
 {
     const struct test_seeds seeds = test_seeds(3);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
@@ -294,15 +299,20 @@ static void try_each(enum simulated_fault_kind kind, bool is_sticky, enum effect
         for (uint64_t n = seed % STRIDE;; n += STRIDE) {
             const struct simulated_fault fault = {
                 .kind = kind, .skip = n, .is_sticky = is_sticky, .delay_ns = 2000000000};
-            if (!run_with(fault, effect)) break;
+            if (!run_with(fault, effect, sync)) break;
         }
     }
+}
+
+static void try_each(enum simulated_fault_kind kind, bool is_sticky, enum effect effect)
+{
+    try_each_with(kind, is_sticky, effect, TACTUS_SYNC_COMMIT);
 }
 
 TEST(fault, a_run_without_faults_passes)
 {
     const struct simulated_fault never = {.kind = SIMULATED_READ_ERROR, .skip = UINT64_MAX};
-    EXPECT(!run_with(never, HARMLESS));
+    EXPECT(!run_with(never, HARMLESS, TACTUS_SYNC_COMMIT));
 }
 
 TEST(fault, a_read_that_fails_once_is_read_again)
@@ -325,6 +335,14 @@ TEST(fault, a_failed_flush_poisons_and_loses_nothing_acknowledged)
 {
     try_each(SIMULATED_FLUSH_ERROR, false, WRITES);
     try_each(SIMULATED_FLUSH_ERROR, true, WRITES);
+}
+
+TEST(fault, what_was_not_yet_durable_is_reported_too_when_it_cannot_be_made_so)
+{
+    try_each_with(SIMULATED_WRITE_ERROR, false, WRITES, TACTUS_SYNC_NONE);
+    try_each_with(SIMULATED_FLUSH_ERROR, false, WRITES, TACTUS_SYNC_NONE);
+    try_each_with(SIMULATED_WRITE_ERROR, true, WRITES, TACTUS_SYNC_INTERVAL);
+    try_each_with(SIMULATED_FLUSH_ERROR, false, WRITES, TACTUS_SYNC_INTERVAL);
 }
 
 TEST(fault, a_file_that_cannot_grow_refuses_before_anything_changes)
