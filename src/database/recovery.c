@@ -121,6 +121,13 @@ static enum tactus_status replay(tactus_db *db)
 enum tactus_status database_recover(tactus_db *db)
 {
     TRY(journal_recover(&db->journal, &db->superblock));
+    /* An entry may hold twice as much: so what is appended from here on never comes to that. */
+    if (journal_op_last(&db->journal) >= JOURNAL_COUNTER_LIMIT / 2 ||
+        journal_epoch_next(&db->journal) >= JOURNAL_COUNTER_LIMIT / 2) {
+        return recovery_fault(
+            db, journal_op_last(&db->journal), "the journal counts beyond what a file lives through"
+        );
+    }
     if (!db->read_only) {
         /* S5: before the first append, so that what recovery cut never comes back. */
         db->superblock.epoch = journal_epoch_next(&db->journal);

@@ -147,7 +147,7 @@ static enum tactus_status forest_open_state(
 }
 
 /* Beats beyond it are no history of ours: they would run over. */
-#define BEAT_LIMIT (UINT64_C(1) << 62)
+#define BEAT_LIMIT (UINT64_C(1) << 61)
 
 /* A capture stands at the end of a bar; and what it holds beyond op_covered is that bar's. */
 static enum tactus_status forest_check_capture(const struct forest *forest)

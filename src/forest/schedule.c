@@ -158,6 +158,8 @@ static enum tactus_status forest_end_half_bar(struct forest *forest)
         assert(forest->options.fault->status != TACTUS_OK);
         return forest->options.fault->status;
     }
+    /* Blocks that were not even tried since a write failed are nowhere: their tables stay out. */
+    TRY(grid_status(forest->options.grid));
     free_set_forfeit(free_set, &run.reservation);
     manifest_log_reserve(&forest->log, run.entries, &log_reservation);
     forest_each_selected(forest, half, half_bar_apply, &run);

@@ -245,7 +245,7 @@ static void report_fill(
 }
 
 /* A counter that stands here would not run over in the lives of this file: nobody counts so far. */
-#define COUNTER_LIMIT (UINT64_C(1) << 62)
+#define COUNTER_LIMIT (UINT64_C(1) << 61)
 
 /* Why a superblock from a file cannot be ours, though one in memory might come to be like that. */
 static const char *counters_fault(const struct superblock *superblock)

@@ -1,0 +1,1053 @@
+/* Files that somebody has made to do harm, or that have rotted: every checksum may hold, and what
+ * stands there is still not ours. The answer is a status with words, from an open for writing and
+ * from a read-only one alike; never an abort, never memory without measure, never a wrong object.
+ *
+ * Journals are made by appending to the open one what no transaction would. Superblocks, and
+ * entries whose headers are changed, are sealed anew over the bytes as they lie on disk. */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/bytes.h"
+#include "base/integer.h"
+#include "base/random.h"
+#include "forest/event.h"
+#include "storage/superblock_disk.h"
+#include "support/database_fixture.h"
+#include "support/test.h"
+
+#include "base/poison.h"
+
+#define COUNTERS_END (UINT64_C(1) << 62) /* of ops, epochs, beats, sequences */
+
+enum { MEMORY_GROWTH_MAX = 256 << 20, VALUES = 13 };
+
+static struct database_fixture fixture;
+
+/* ---- Forging --------------------------------------------------------------------------------- */
+
+static struct superblock_disk superblock_peek(void)
+{
+    struct superblock_disk disk;
+    simulated_disk_peek(fixture.disk, 0, &disk, sizeof disk);
+    return disk;
+}
+
+/* Makes its checksum hold, and writes all copies. */
+static void superblock_poke(struct superblock_disk disk)
+{
+    const uint8_t *bytes = (const uint8_t *)&disk;
+    const struct checksum checksum = checksum_of(
+        (struct checksum){0},
+        bytes + SUPERBLOCK_CHECKSUM_FROM,
+        sizeof disk - SUPERBLOCK_CHECKSUM_FROM
+    );
+    checksum_store(disk.checksum, checksum);
+    for (uint32_t slot = 0; slot < SUPERBLOCK_COPIES; slot += 1) {
+        disk.copy = (uint8_t)slot;
+        simulated_disk_poke(fixture.disk, layout_superblock_offset(slot), &disk, sizeof disk);
+    }
+}
+
+/* Counters are moved on by as much; the history stays the same otherwise. */
+struct shift {
+    uint64_t op, epoch, beat, sequence;
+};
+
+static uint8_t header_bytes[JOURNAL_HEADER_SIZE];
+
+/* Moves one entry, whose predecessor's checksum is given, and returns its own. */
+static struct checksum entry_shift(
+    const struct layout *layout, uint64_t offset, const struct shift *shift, struct checksum before
+)
+{
+    struct journal_entry_disk *entry = (struct journal_entry_disk *)(void *)header_bytes;
+    store_u64(&entry->op, load_u64(&entry->op) + shift->op);
+    store_u64(&entry->durable_op, load_u64(&entry->durable_op) + shift->op);
+    store_u64(&entry->epoch, load_u64(&entry->epoch) + shift->epoch);
+    store_u64(&entry->beat, load_u64(&entry->beat) + shift->beat);
+    checksum_store(entry->predecessor, before);
+    const struct checksum file_id = checksum_load(entry->file_id);
+    checksum_store(entry->checksum, journal_header_checksum_computed(header_bytes, file_id));
+    simulated_disk_poke(fixture.disk, offset, header_bytes, sizeof header_bytes);
+    const uint64_t slot = load_u64(&entry->op) % (layout->journal_bytes / SECTOR_SIZE);
+    simulated_disk_poke(
+        fixture.disk,
+        layout->headers_offset + slot * JOURNAL_HEADER_SIZE,
+        header_bytes,
+        sizeof header_bytes
+    );
+    return journal_header_logical_checksum(header_bytes, file_id);
+}
+
+static void headers_zero(const struct layout *layout)
+{
+    static const uint8_t zeros[4096];
+    for (uint64_t at = 0; at < layout->headers_bytes; at += sizeof zeros)
+        simulated_disk_poke(fixture.disk, layout->headers_offset + at, zeros, sizeof zeros);
+}
+
+/* The file is closed, and its entries do not wrap. */
+static void history_shift(const struct shift *shift)
+{
+    struct superblock_disk disk = superblock_peek();
+    struct layout layout;
+    layout_init(&layout, disk.block_size, disk.journal_bytes, disk.size_max);
+    headers_zero(&layout);
+    struct checksum before = checksum_load(disk.journal_predecessor);
+    uint64_t at = disk.journal_offset;
+    for (uint64_t op = disk.op_covered + 1;; op += 1) {
+        const uint64_t offset = layout.journal_offset + at;
+        simulated_disk_peek(fixture.disk, offset, header_bytes, sizeof header_bytes);
+        const struct journal_header header = journal_header_decode(header_bytes);
+        if (header.op != op) break;
+        before = entry_shift(&layout, offset, shift, before);
+        at += journal_entry_rounded(header.size - JOURNAL_HEADER_SIZE);
+    }
+    disk.op_covered += shift->op;
+    disk.op_captured += shift->op;
+    disk.epoch_first_op += shift->op;
+    disk.epoch += shift->epoch;
+    disk.beat_capture += shift->beat;
+    disk.sequence += shift->sequence;
+    superblock_poke(disk);
+}
+
+/* ---- What may come of it --------------------------------------------------------------------- */
+
+static enum tactus_status open_clone(struct database_fixture *clone, uint32_t flags)
+{
+    *clone = fixture;
+    clone->db = NULL;
+    clone->disk = simulated_disk_clone(fixture.disk);
+    clone->open.flags = flags;
+    return database_fixture_open(clone, false);
+}
+
+static bool is_refusal(enum tactus_status status)
+{
+    return status == TACTUS_CORRUPT || status == TACTUS_LIMIT || status == TACTUS_POISONED ||
+           status == TACTUS_FULL || status == TACTUS_IO || status == TACTUS_VERSION;
+}
+
+static void expect_refused(const char *words, uint32_t flags)
+{
+    struct database_fixture clone;
+    const enum tactus_status status = open_clone(&clone, flags);
+    const bool says = strstr(clone.error.text, words) != NULL;
+    if (status != TACTUS_CORRUPT || !says) {
+        printf("hostile: flags %u: status %d, \"%s\"\n", flags, (int)status, clone.error.text);
+        printf("hostile: wanted \"%s\"\n", words);
+    }
+    EXPECT(status == TACTUS_CORRUPT);
+    EXPECT(says);
+    simulated_disk_free(clone.disk);
+}
+
+/* Whoever opens the file is told. */
+static void expect_corrupt(const char *words)
+{
+    expect_refused(words, 0);
+    expect_refused(words, TACTUS_READ_ONLY_OPEN);
+}
+
+/* Work with it: whatever comes of it, nothing aborts. */
+static void work(struct database_fixture *clone, uint32_t transactions)
+{
+    struct fixture_item items[20];
+    tactus_query *query = NULL;
+    EXPECT(tactus_prepare(clone->db, clone->items, NULL, NULL, &query) == TACTUS_OK);
+    enum tactus_status status = tactus_run(query, tactus_latest(clone->db), NULL);
+    uint32_t count = 1;
+    while (status == TACTUS_OK && count > 0)
+        status = tactus_next(query, items, 20, &count);
+    EXPECT(status == TACTUS_OK || is_refusal(status));
+    tactus_query_close(query);
+    if ((clone->open.flags & TACTUS_READ_ONLY_OPEN) != 0) return;
+
+    status = TACTUS_OK;
+    for (uint32_t number = 0; number < transactions && status == TACTUS_OK; number += 1) {
+        tactus_txn *txn = NULL;
+        status = tactus_begin(clone->db, NULL, &txn);
+        if (status != TACTUS_OK) break;
+        for (uint32_t index = 0; index < 20; index += 1)
+            items[index] = database_fixture_item(1 + (number * 20 + index) * 7919 % 4001, number);
+        status = tactus_upsert(txn, clone->items, items, 20, NULL);
+        if (status == TACTUS_OK) {
+            status = tactus_commit(txn, NULL);
+        } else {
+            tactus_rollback(txn);
+        }
+    }
+    EXPECT(status == TACTUS_OK || is_refusal(status));
+    status = tactus_checkpoint(clone->db);
+    EXPECT(status == TACTUS_OK || is_refusal(status));
+}
+
+/* Opens, works, closes, opens again: true if the first open was no refusal. */
+static bool expect_sane(uint32_t flags, uint32_t transactions)
+{
+    struct database_fixture clone;
+    const enum tactus_status opened = open_clone(&clone, flags);
+    EXPECT(opened == TACTUS_OK || is_refusal(opened));
+    if (opened == TACTUS_OK) {
+        work(&clone, transactions);
+        const enum tactus_status closed = database_fixture_close(&clone);
+        EXPECT(closed == TACTUS_OK || closed == TACTUS_POISONED);
+        clone.db = NULL;
+        const enum tactus_status again = database_fixture_open(&clone, false);
+        EXPECT(again == TACTUS_OK || is_refusal(again));
+        if (again == TACTUS_OK) work(&clone, 3);
+        (void)database_fixture_close(&clone);
+    }
+    simulated_disk_free(clone.disk);
+    return opened == TACTUS_OK;
+}
+
+static uint64_t memory_peak(void)
+{
+    struct rusage usage;
+    EXPECT(getrusage(RUSAGE_SELF, &usage) == 0);
+    return (uint64_t)usage.ru_maxrss * 1024;
+}
+
+/* ---- Superblocks whose checksums hold -------------------------------------------------------- */
+
+/* A file of several bars, captured by its history, with entries after it; closed. */
+static void begin_history(uint32_t transactions)
+{
+    database_fixture_begin(&fixture, 1);
+    for (uint64_t number = 0; number < transactions; number += 1) {
+        EXPECT(database_fixture_insert(&fixture, 1 + number * 20, 20, 3) == TACTUS_OK);
+    }
+    EXPECT(database_fixture_close(&fixture) == TACTUS_OK);
+}
+
+static void end_history(void)
+{
+    simulated_disk_free(fixture.disk);
+}
+
+/* First of all, while little memory was ever used. */
+TEST(hostile, a_superblock_that_names_many_tables_takes_little_memory)
+{
+    begin_history(3);
+    const struct superblock_disk sound = superblock_peek();
+    const uint64_t before = memory_peak();
+    const uint32_t numbers[] = {1U << 28, 1U << 24, UINT32_MAX, 1U << 31, 1, 0};
+    for (uint32_t index = 0; index < COUNT_OF(numbers); index += 1) {
+        struct superblock_disk forged = sound;
+        forged.tables_max = numbers[index];
+        superblock_poke(forged);
+        (void)expect_sane(0, 20);
+        (void)expect_sane(TACTUS_READ_ONLY_OPEN, 0);
+        EXPECT(memory_peak() - before < MEMORY_GROWTH_MAX);
+    }
+    end_history();
+}
+
+TEST(hostile, a_file_made_for_many_tables_takes_memory_for_those_it_has)
+{
+    database_fixture_init(&fixture, 1);
+    fixture.create.tables_max = 1U << 28;
+    const uint64_t before = memory_peak();
+    const enum tactus_status status = database_fixture_open(&fixture, true);
+    EXPECT(status == TACTUS_OK || status == TACTUS_LIMIT || status == TACTUS_IO);
+    if (status == TACTUS_OK) {
+        work(&fixture, 40);
+        EXPECT(database_fixture_close(&fixture) == TACTUS_OK);
+    }
+    EXPECT(memory_peak() - before < MEMORY_GROWTH_MAX);
+    simulated_disk_free(fixture.disk);
+}
+
+struct forgery {
+    size_t offset; /* of a field of 8 bytes in the superblock */
+    uint64_t value;
+    const char *words;
+};
+
+TEST(hostile, a_superblock_that_cannot_be_is_corrupt_whoever_opens_it)
+{
+    begin_history(60);
+    const struct superblock_disk sound = superblock_peek();
+    EXPECT(sound.beat_capture > 0);
+    const uint64_t captured = sound.op_captured;
+    const uint64_t blocks = (simulated_disk_size(fixture.disk) - sound.journal_bytes) / 4096;
+    const char *const bar = "the checkpoint's beat is not the last of a bar";
+    const char *const op = "the superblock names an impossible op";
+    const char *const epoch = "the superblock's epoch is impossible";
+    const char *const sequence = "the superblock's sequence is impossible";
+    const char *const cut = "the file was cut";
+    const char *const large = "the file has more blocks than size_max allows";
+    const struct forgery forgeries[] = {
+        {offsetof(struct superblock_disk, beat_capture), sound.beat_capture + 1, bar},
+        {offsetof(struct superblock_disk, beat_capture), sound.beat_capture - 1, bar},
+        {offsetof(struct superblock_disk, beat_capture), 1, bar},
+        {offsetof(struct superblock_disk, beat_capture), 2, bar},
+        {offsetof(struct superblock_disk, beat_capture), COUNTERS_END, bar},
+        {offsetof(struct superblock_disk, beat_capture), UINT64_C(1) << 63, bar},
+        {offsetof(struct superblock_disk, beat_capture), UINT64_MAX - 3, bar},
+        {offsetof(struct superblock_disk, beat_capture), UINT64_MAX, bar},
+        {offsetof(struct superblock_disk, op_covered),
+         captured + 1,
+         "covers ops after its capture"},
+        {offsetof(struct superblock_disk, op_covered), UINT64_MAX, "covers ops after its capture"},
+        {offsetof(struct superblock_disk, op_captured), COUNTERS_END, op},
+        {offsetof(struct superblock_disk, op_captured), UINT64_MAX - 1, op},
+        {offsetof(struct superblock_disk, op_captured), UINT64_MAX, op},
+        {offsetof(struct superblock_disk, epoch_first_op), UINT64_MAX, op},
+        {offsetof(struct superblock_disk, epoch), COUNTERS_END, epoch},
+        {offsetof(struct superblock_disk, epoch), UINT64_MAX - 1, epoch},
+        {offsetof(struct superblock_disk, epoch), UINT64_MAX, epoch},
+        {offsetof(struct superblock_disk, sequence), COUNTERS_END, sequence},
+        {offsetof(struct superblock_disk, sequence), UINT64_MAX - 1, sequence},
+        {offsetof(struct superblock_disk, sequence), UINT64_MAX, "sequence"},
+        {offsetof(struct superblock_disk, sequence), 0, "sequence"},
+        {offsetof(struct superblock_disk, file_block_count), blocks + 1, cut},
+        {offsetof(struct superblock_disk, file_block_count), sound.size_max / 4096, cut},
+        {offsetof(struct superblock_disk, file_block_count), sound.size_max / 4096 + 1, large},
+        {offsetof(struct superblock_disk, file_block_count), UINT64_MAX, large},
+        {offsetof(struct superblock_disk, file_block_count), UINT64_MAX / 4096 + 1, large},
+        {offsetof(struct superblock_disk, block_count), UINT64_MAX, large},
+        {offsetof(struct superblock_disk, block_count), sound.size_max / 4096, cut},
+    };
+    for (uint32_t index = 0; index < COUNT_OF(forgeries); index += 1) {
+        test_seed_begin(index);
+        struct superblock_disk forged = sound;
+        store_u64((uint8_t *)&forged + forgeries[index].offset, forgeries[index].value);
+        superblock_poke(forged);
+        expect_corrupt(forgeries[index].words);
+    }
+    end_history();
+}
+
+/* The field takes each of these values in turn. What is refused and what is not is no matter here,
+ * but that nothing aborts, and that memory stays small. How many were opened. */
+static uint64_t try_values(
+    const struct superblock_disk *sound, size_t offset, uint32_t size, const uint64_t *values
+)
+{
+    const uint64_t before = memory_peak();
+    uint64_t opened = 0;
+    for (uint32_t index = 0; index < VALUES; index += 1) {
+        test_seed_begin(offset * 100 + index);
+        struct superblock_disk forged = *sound;
+        uint8_t *field = (uint8_t *)&forged + offset;
+        if (size == 8) store_u64(field, values[index]);
+        if (size == 4) store_u32(field, (uint32_t)values[index]);
+        superblock_poke(forged);
+        opened += expect_sane(0, 5);
+        opened += expect_sane(TACTUS_READ_ONLY_OPEN, 0);
+        EXPECT(memory_peak() - before < MEMORY_GROWTH_MAX);
+    }
+    return opened;
+}
+
+/* Values at which a sum, a product or a limit may run over. */
+TEST(hostile, no_value_of_a_superblock_s_field_aborts)
+{
+    begin_history(60);
+    const struct superblock_disk sound = superblock_peek();
+    uint64_t opened = 0;
+    const size_t first = offsetof(struct superblock_disk, sequence);
+    const size_t end = offsetof(struct superblock_disk, reserved);
+    for (size_t offset = first; offset < end; offset += 8) {
+        const uint64_t now = load_u64((const uint8_t *)&sound + offset);
+        const uint64_t values[VALUES] = {
+            0,
+            1,
+            now + 1,
+            now - 1,
+            now * 2,
+            now + 4096,
+            UINT64_C(1) << 28 | UINT64_C(1) << 60,
+            UINT64_C(1) << 40,
+            COUNTERS_END - 1,
+            COUNTERS_END,
+            UINT64_C(1) << 63,
+            UINT64_MAX - 4095,
+            UINT64_MAX,
+        };
+        opened += try_values(&sound, offset, 8, values);
+    }
+    for (size_t offset = offsetof(struct superblock_disk, batch_max);
+         offset < offsetof(struct superblock_disk, reserved_options);
+         offset += 4) {
+        const uint64_t now = load_u32((const uint8_t *)&sound + offset);
+        const uint64_t values[VALUES] = {
+            0, 1, 2, 3, now + 1, now - 1, now + 2, now * 2, 16, 64, 65536, 1U << 28, UINT32_MAX};
+        opened += try_values(&sound, offset, 4, values);
+    }
+    printf("hostile: %llu of the forged superblocks were opened\n", (unsigned long long)opened);
+    end_history();
+}
+
+/* ---- Counters near their end ----------------------------------------------------------------- */
+
+/* A history that is sound, but for its counters: they stand `distance` before the end of what they
+ * may be when the last entry was written. */
+static void shift_near_end(uint32_t which, uint64_t distance)
+{
+    begin_history(30);
+    const struct superblock_disk disk = superblock_peek();
+    EXPECT(database_fixture_open(&fixture, false) == TACTUS_OK);
+    const uint64_t beat = fixture.db->forest.schedule.beat;
+    const uint64_t op = database_fixture_stats(&fixture).op;
+    EXPECT(database_fixture_close(&fixture) == TACTUS_OK);
+    const uint64_t end = COUNTERS_END - distance;
+    struct shift shift = {0};
+    if (which == 0) shift.op = end - op;
+    if (which == 1) shift.epoch = end - disk.epoch - 1; /* that open has raised it */
+    if (which == 2) shift.beat = (end - beat) / 4 * 4;
+    if (which == 3) shift.sequence = end - disk.sequence - 1;
+    history_shift(&shift);
+}
+
+TEST(hostile, a_history_at_the_end_of_its_counters_ends_in_words)
+{
+    static const uint64_t distances[] = {0, 1, 2, 3, 4, 5, 8, 12, 20, 40, 1000};
+    for (uint32_t which = 0; which < 4; which += 1) {
+        for (uint32_t index = 0; index < COUNT_OF(distances); index += 1) {
+            test_seed_begin(which * 10000 + distances[index]);
+            shift_near_end(which, distances[index]);
+            const bool opened = expect_sane(0, 60);
+            (void)expect_sane(TACTUS_READ_ONLY_OPEN, 0);
+            if (distances[index] == 0) EXPECT(!opened);
+            end_history();
+        }
+    }
+}
+
+/* Far from the end the same file is as sound as before: the forging itself does no harm. */
+TEST(hostile, canary)
+{
+    for (uint32_t which = 0; which < 4; which += 1) {
+        shift_near_end(which, COUNTERS_END - (UINT64_C(1) << 40));
+        struct database_fixture clone;
+        EXPECT(open_clone(&clone, TACTUS_READ_ONLY_OPEN) == TACTUS_OK);
+        EXPECT(database_fixture_count(&clone, NULL) == 600);
+        database_fixture_end(&clone);
+        EXPECT(open_clone(&clone, 0) == TACTUS_OK);
+        EXPECT(database_fixture_count(&clone, NULL) == 600);
+        work(&clone, 60);
+        EXPECT(database_fixture_close(&clone) == TACTUS_OK);
+        EXPECT(database_fixture_open(&clone, false) == TACTUS_OK);
+        database_fixture_end(&clone);
+        end_history();
+    }
+}
+
+/* ---- Journals whose checksums hold ----------------------------------------------------------- */
+
+/* The body of an entry that no transaction has made. */
+struct body {
+    uint8_t *bytes;
+    uint64_t size;
+    uint32_t events;
+};
+
+enum { THERE = 3, OBJECT_EVENT = EVENT_HEADER_SIZE + sizeof(struct fixture_item) };
+
+static void add_event(struct body *body, const struct event *event)
+{
+    body->size = event_encode(body->bytes, body->size, event);
+    body->events += 1;
+}
+
+static void add_item(struct body *body, enum event_kind kind, uint64_t id, uint64_t timestamp)
+{
+    struct fixture_item item = database_fixture_item(id, 5);
+    item.timestamp = timestamp;
+    const struct event event = {
+        .kind = kind, .size = sizeof item, .payload = (const uint8_t *)&item};
+    add_event(body, &event);
+}
+
+static void add_remove(struct body *body, uint64_t timestamp)
+{
+    uint8_t payload[EVENT_REMOVE_SIZE];
+    store_u64(payload, timestamp);
+    const struct event event = {
+        .kind = EVENT_REMOVE, .size = EVENT_REMOVE_SIZE, .payload = payload};
+    add_event(body, &event);
+}
+
+static struct body entry_begin(void)
+{
+    return (struct body){.bytes = journal_body(&fixture.db->journal)};
+}
+
+static void entry_end(const struct body *body, enum journal_kind kind, uint64_t beats)
+{
+    const struct journal_append append = {
+        .kind = kind,
+        .beat = fixture.db->forest.schedule.beat + beats,
+        .event_count = body->events,
+        .body_size = body->size,
+        .durable = true,
+    };
+    uint64_t op = 0;
+    EXPECT(journal_append(&fixture.db->journal, &append, &op) == TACTUS_OK);
+}
+
+/* Items 1 to THERE, with these timestamps. */
+static struct body hostile_begin(void)
+{
+    database_fixture_begin(&fixture, 1);
+    EXPECT(database_fixture_insert(&fixture, 1, THERE, 1) == TACTUS_OK);
+    return entry_begin();
+}
+
+static void hostile_end(const struct body *body, const char *words)
+{
+    entry_end(body, JOURNAL_TRANSACTION, 0);
+    EXPECT(database_fixture_close(&fixture) == TACTUS_OK);
+    expect_corrupt(words);
+    simulated_disk_free(fixture.disk);
+}
+
+static const char ascend[] = "timestamps do not ascend";
+static const char not_there[] = "an event names an object that is not there";
+
+TEST(hostile, a_timestamp_that_two_entries_insert_is_corrupt)
+{
+    struct body body = hostile_begin();
+    add_item(&body, EVENT_INSERT, 1, 1); /* the very object */
+    hostile_end(&body, ascend);
+
+    body = hostile_begin();
+    add_item(&body, EVENT_INSERT, 50, THERE);
+    hostile_end(&body, ascend);
+
+    body = hostile_begin();
+    add_item(&body, EVENT_INSERT, 50, THERE + 1);
+    entry_end(&body, JOURNAL_TRANSACTION, 0);
+    body = entry_begin();
+    add_item(&body, EVENT_INSERT, 51, THERE + 1);
+    hostile_end(&body, ascend);
+
+    body = hostile_begin();
+    add_item(&body, EVENT_INSERT, 50, THERE + 1);
+    add_item(&body, EVENT_INSERT, 51, THERE + 1);
+    hostile_end(&body, ascend);
+
+    body = hostile_begin(); /* removed between */
+    add_remove(&body, 2);
+    add_item(&body, EVENT_INSERT, 2, 2);
+    hostile_end(&body, ascend);
+}
+
+/* After a checkpoint its state knows the last timestamp, and no entry does. */
+TEST(hostile, a_timestamp_that_the_checkpoint_holds_is_corrupt)
+{
+    database_fixture_begin(&fixture, 1);
+    EXPECT(database_fixture_insert(&fixture, 1, THERE, 1) == TACTUS_OK);
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    struct body body = entry_begin();
+    add_item(&body, EVENT_INSERT, 1, 2);
+    hostile_end(&body, ascend);
+}
+
+TEST(hostile, an_update_that_changes_an_id_is_corrupt)
+{
+    struct body body = hostile_begin();
+    add_item(&body, EVENT_UPDATE, 77, 2);
+    hostile_end(&body, "an update changes an id");
+
+    body = hostile_begin();
+    add_item(&body, EVENT_INSERT, 50, THERE + 1);
+    add_item(&body, EVENT_UPDATE, 1, THERE + 1);
+    hostile_end(&body, "an update changes an id");
+}
+
+TEST(hostile, an_event_about_an_object_that_is_not_there_is_corrupt)
+{
+    struct body body = hostile_begin();
+    add_item(&body, EVENT_UPDATE, 50, THERE + 1);
+    hostile_end(&body, not_there);
+
+    static const uint64_t absent[] = {
+        0, THERE + 1, UINT64_C(1) << 62, UINT64_C(1) << 63, (UINT64_C(1) << 63) + 1, UINT64_MAX};
+    for (uint32_t index = 0; index < COUNT_OF(absent); index += 1) {
+        body = hostile_begin();
+        add_remove(&body, absent[index]);
+        hostile_end(&body, not_there);
+    }
+    body = hostile_begin();
+    add_remove(&body, 2);
+    add_remove(&body, 2);
+    hostile_end(&body, not_there);
+
+    body = hostile_begin();
+    add_remove(&body, 2);
+    entry_end(&body, JOURNAL_TRANSACTION, 0);
+    body = entry_begin();
+    add_item(&body, EVENT_UPDATE, 2, 2);
+    hostile_end(&body, not_there);
+}
+
+TEST(hostile, an_object_with_an_impossible_timestamp_is_corrupt)
+{
+    static const uint64_t impossible[] = {0, UINT64_C(1) << 63, UINT64_MAX};
+    for (uint32_t index = 0; index < COUNT_OF(impossible); index += 1) {
+        struct body body = hostile_begin();
+        add_item(&body, EVENT_INSERT, 50, impossible[index]);
+        hostile_end(&body, "an object has an impossible timestamp");
+        body = hostile_begin();
+        add_item(&body, EVENT_UPDATE, 1, impossible[index]);
+        hostile_end(&body, "an object has an impossible timestamp");
+    }
+}
+
+TEST(hostile, an_object_that_its_fields_cannot_hold_is_corrupt)
+{
+    for (uint32_t kind = EVENT_INSERT; kind <= EVENT_UPDATE; kind += 1) {
+        struct fixture_item item = database_fixture_item(1, 5);
+        item.timestamp = kind == EVENT_INSERT ? THERE + 1 : 1;
+        item.id = kind == EVENT_INSERT ? 50 : 1;
+        const struct event event = {
+            .kind = (enum event_kind)kind,
+            .size = sizeof item,
+            .payload = (const uint8_t *)&item,
+        };
+        item.name[0] = (char)0xff; /* not UTF-8 */
+        struct body body = hostile_begin();
+        add_event(&body, &event);
+        hostile_end(&body, "zone=journal op=2");
+        item.name[0] = 'n';
+        item.padding_0[3] = 1;
+        body = hostile_begin();
+        add_event(&body, &event);
+        hostile_end(&body, "zone=journal op=2");
+    }
+}
+
+TEST(hostile, events_cut_short_are_corrupt)
+{
+    for (uint64_t size = 1; size < 2 * OBJECT_EVENT; size += 1) {
+        if (size == OBJECT_EVENT) continue;
+        struct body body = hostile_begin();
+        add_item(&body, EVENT_INSERT, 50, THERE + 1);
+        add_item(&body, EVENT_INSERT, 51, THERE + 2);
+        body.size = size;
+        hostile_end(&body, "cut off");
+        if (size % 8 == 0) size += 6; /* around every multiple of 8 */
+    }
+}
+
+struct header_forgery {
+    uint32_t offset; /* in the event */
+    uint8_t value;
+    const char *words;
+};
+
+TEST(hostile, events_with_forged_headers_are_corrupt)
+{
+    static const struct header_forgery forgeries[] = {
+        {0, 0, "an event of unknown kind"},
+        {0, 4, "an event of unknown kind"},
+        {0, 255, "an event of unknown kind"},
+        {0, EVENT_REMOVE, "wrong size for its collection"},
+        {1, 1, "a reserved byte of an event is not zero"},
+        {2, 3, "a collection that the schema does not have"},
+        {3, 255, "a collection that the schema does not have"},
+        {2, 1, "wrong size for its collection"},
+        {4, 0, "an impossible size"},
+        {4, 7, "an impossible size"},
+        {4, 8, ""}, /* what follows it is no event */
+        {4, sizeof(struct fixture_item) + 8, "cut off"},
+        {7, 255, "cut off"},
+    };
+    for (uint32_t index = 0; index < COUNT_OF(forgeries); index += 1) {
+        test_seed_begin(index);
+        struct body body = hostile_begin();
+        add_item(&body, EVENT_INSERT, 50, THERE + 1);
+        body.bytes[forgeries[index].offset] = forgeries[index].value;
+        hostile_end(&body, forgeries[index].words);
+    }
+}
+
+TEST(hostile, an_entry_with_more_or_fewer_events_than_it_says_is_corrupt)
+{
+    static const char words[] = "does not have as many events as it says";
+    static const uint32_t counts[] = {0, 1, 3, UINT32_MAX};
+    for (uint32_t index = 0; index < COUNT_OF(counts); index += 1) {
+        struct body body = hostile_begin();
+        add_item(&body, EVENT_INSERT, 50, THERE + 1);
+        add_item(&body, EVENT_INSERT, 51, THERE + 2);
+        body.events = counts[index];
+        hostile_end(&body, words);
+    }
+    struct body body = hostile_begin();
+    body.events = 1;
+    hostile_end(&body, words);
+
+    body = hostile_begin();
+    for (uint64_t index = 0; index < FIXTURE_BATCH + 1; index += 1)
+        add_remove(&body, 1 + index);
+    hostile_end(&body, "an entry has more events than batch_max");
+}
+
+TEST(hostile, a_checkpoint_s_entry_with_a_body_is_corrupt)
+{
+    struct body body = hostile_begin();
+    add_item(&body, EVENT_INSERT, 50, THERE + 1);
+    body.events = 0; /* or it is no entry at all */
+    entry_end(&body, JOURNAL_CHECKPOINT, 0);
+    EXPECT(database_fixture_close(&fixture) == TACTUS_OK);
+    expect_corrupt("a checkpoint's entry has a body");
+    simulated_disk_free(fixture.disk);
+}
+
+/* A reader closes no beats; so it may pass over what only a writer counts. */
+TEST(hostile, an_entry_of_another_beat_is_corrupt)
+{
+    static const uint64_t beats[] = {1, 3, 4, 1000, COUNTERS_END - 2, UINT64_MAX};
+    for (uint32_t index = 0; index < COUNT_OF(beats); index += 1) {
+        struct body body = hostile_begin();
+        add_item(&body, EVENT_INSERT, 50, THERE + 1);
+        entry_end(&body, JOURNAL_TRANSACTION, beats[index]);
+        EXPECT(database_fixture_close(&fixture) == TACTUS_OK);
+        expect_refused("of another beat than its history says", 0);
+        (void)expect_sane(TACTUS_READ_ONLY_OPEN, 0);
+        simulated_disk_free(fixture.disk);
+    }
+}
+
+/* What replay judges not, as no transaction could have done it: nothing aborts, whatever
+ * follows. */
+TEST(hostile, an_id_that_two_objects_have_aborts_nothing)
+{
+    for (uint32_t variant = 0; variant < 4; variant += 1) {
+        struct body body = hostile_begin();
+        add_item(&body, EVENT_INSERT, 1, THERE + 1); /* 1 has this id already */
+        if (variant == 1) add_remove(&body, 1);
+        if (variant == 2) add_remove(&body, THERE + 1);
+        if (variant == 3) add_item(&body, EVENT_UPDATE, 1, 1);
+        entry_end(&body, JOURNAL_TRANSACTION, 0);
+        EXPECT(database_fixture_close(&fixture) == TACTUS_OK);
+        (void)expect_sane(0, 100);
+        (void)expect_sane(TACTUS_READ_ONLY_OPEN, 0);
+        simulated_disk_free(fixture.disk);
+    }
+}
+
+/* An entry of a counter beyond the end is none. If one after it says that it was durable, it is
+ * missed; else it is a tail that was never acknowledged. */
+TEST(hostile, an_entry_that_counts_beyond_the_end_is_corrupt_or_cut)
+{
+    static const uint64_t beyond[] = {COUNTERS_END, UINT64_C(1) << 63, UINT64_MAX};
+    for (uint32_t index = 0; index < 3 * COUNT_OF(beyond); index += 1) {
+        test_seed_begin(index);
+        begin_history(6);
+        const struct superblock_disk disk = superblock_peek();
+        struct layout layout;
+        layout_init(&layout, disk.block_size, disk.journal_bytes, disk.size_max);
+        /* The second of six: those behind it follow it, and say that it was durable. */
+        const uint64_t offset = layout.journal_offset + disk.journal_offset + SECTOR_SIZE;
+        simulated_disk_peek(fixture.disk, offset, header_bytes, sizeof header_bytes);
+        struct journal_entry_disk *entry = (struct journal_entry_disk *)(void *)header_bytes;
+        EXPECT(load_u64(&entry->op) == 2);
+        const uint64_t value = beyond[index / 3];
+        if (index % 3 == 0) store_u64(&entry->beat, value);
+        if (index % 3 == 1) store_u64(&entry->epoch, value);
+        if (index % 3 == 2) store_u64(&entry->op, value);
+        const struct checksum file_id = checksum_load(entry->file_id);
+        checksum_store(entry->checksum, journal_header_checksum_computed(header_bytes, file_id));
+        simulated_disk_poke(fixture.disk, offset, header_bytes, sizeof header_bytes);
+        expect_corrupt("zone=journal op=2");
+        headers_zero(&layout);
+        expect_corrupt("zone=journal op=2");
+        end_history();
+    }
+}
+
+/* ---- Rot under a reader ---------------------------------------------------------------------- */
+
+enum { ROT_ITEMS = 1600, ROT_OTHERS = 300, BLOCKS_MAX = 4096, ACCESSES_MAX = 64 };
+
+static const struct {
+    const char *where, *order;
+} rot_queries[] = {
+    {NULL, NULL},
+    {NULL, "-timestamp"},
+    {NULL, "kind"},
+    {NULL, "-kind"},
+    {"rank != 0", "rank"},
+    {"name = 'name 7'", NULL},
+    {"kind = 3 and rank = 1", NULL},
+    {"kind = 4 and rank = -2", "-timestamp"},
+};
+
+struct rot_block {
+    uint64_t address, byte;
+    uint32_t size;
+};
+
+static struct rot_block rot_blocks[BLOCKS_MAX];
+static uint32_t rot_block_count;
+static char rot_name[40]; /* "block=7 ", of the one that is damaged now */
+
+static void rot_insert_others(void)
+{
+    for (uint64_t first = 0; first < ROT_OTHERS; first += 20) {
+        struct fixture_pair pairs[20] = {0};
+        struct fixture_entry entries[20] = {0};
+        for (uint64_t index = 0; index < 20; index += 1) {
+            pairs[index].id = (struct tactus_u128){.low = first + index, .high = 9};
+            pairs[index].flag = (uint8_t)(1 + index % 3);
+            entries[index].at = (int64_t)(first + index);
+        }
+        tactus_txn *txn = database_fixture_txn(&fixture);
+        EXPECT(tactus_insert(txn, fixture.pairs, pairs, 20, NULL) == TACTUS_OK);
+        EXPECT(tactus_insert(txn, fixture.entries, entries, 20, NULL) == TACTUS_OK);
+        EXPECT(tactus_commit(txn, NULL) == TACTUS_OK);
+    }
+}
+
+/* A file whose blocks are all on disk, more of them than the cache holds; and where they are. */
+static void rot_begin(void)
+{
+    database_fixture_begin(&fixture, 1);
+    for (uint64_t first = 0; first < ROT_ITEMS; first += FIXTURE_BATCH) {
+        const uint64_t id = 1 + first;
+        const uint32_t kind = 1 + (uint32_t)(first / FIXTURE_BATCH % 7);
+        EXPECT(database_fixture_insert(&fixture, id, FIXTURE_BATCH, kind) == TACTUS_OK);
+    }
+    rot_insert_others();
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    rot_block_count = 0;
+    const struct free_set *free_set = &fixture.db->grid.free_set;
+    for (uint64_t address = 1; address <= free_set_highest_acquired(free_set); address += 1) {
+        if (free_set_is_free(free_set, address)) continue;
+        if (bit_set_get(&free_set->released, address - 1)) continue;
+        _Alignas(8) uint8_t block[4096];
+        const uint64_t byte = layout_block_offset(&fixture.db->layout, address);
+        simulated_disk_peek(fixture.disk, byte, block, sizeof block);
+        const uint8_t type = block_header_read(block)->type;
+        if (type != BLOCK_ROOT && type != BLOCK_LEAF && type != BLOCK_VALUE) continue;
+        EXPECT(rot_block_count < BLOCKS_MAX);
+        const uint32_t size = block_header_read(block)->size;
+        rot_blocks[rot_block_count] =
+            (struct rot_block){.address = address, .byte = byte, .size = size};
+        rot_block_count += 1;
+    }
+    EXPECT(rot_block_count > 100);
+    EXPECT(database_fixture_close(&fixture) == TACTUS_OK);
+}
+
+/* OK, or CORRUPT in words that name the block. */
+static void expect_sound_or_named(
+    const struct database_fixture *clone, enum tactus_status status, const char *what
+)
+{
+    if (status == TACTUS_OK) return;
+    const struct tactus_error *error = tactus_error(clone->db);
+    const bool named = strstr(error->text, rot_name) != NULL;
+    if (status != TACTUS_CORRUPT || !named) {
+        printf("hostile: %s %s: %d \"%s\"\n", rot_name, what, (int)status, error->text);
+    }
+    EXPECT(status == TACTUS_CORRUPT);
+    EXPECT(error->status == TACTUS_CORRUPT);
+    EXPECT(named);
+}
+
+static enum tactus_status get_one(const struct database_fixture *clone, uint64_t id)
+{
+    struct fixture_item item;
+    tactus_view *view = tactus_latest(clone->db);
+    const enum tactus_status status = tactus_get(view, clone->items, &id, 1, &item, NULL);
+    expect_sound_or_named(clone, status, "get");
+    if (status == TACTUS_OK) {
+        EXPECT(item.id == id && item.timestamp == id);
+        EXPECT(item.kind == 1 + (uint32_t)((id - 1) / FIXTURE_BATCH % 7));
+    }
+    return status;
+}
+
+/* In small steps, with gets between them: a block that is read ahead in one call is wanted in a
+ * later one. *count: objects that came before the end. */
+static enum tactus_status rot_query(
+    const struct database_fixture *clone, uint32_t number, uint32_t *count
+)
+{
+    struct fixture_item items[3];
+    tactus_query *query = NULL;
+    const char *where = rot_queries[number].where;
+    const char *order = rot_queries[number].order;
+    EXPECT(tactus_prepare(clone->db, clone->items, where, order, &query) == TACTUS_OK);
+    enum tactus_status status = tactus_run(query, tactus_latest(clone->db), NULL);
+    uint32_t got = 1;
+    *count = 0;
+    while (status == TACTUS_OK && got > 0) {
+        status = tactus_next(query, items, 3, &got);
+        expect_sound_or_named(clone, status, "next");
+        if (status != TACTUS_OK) break;
+        *count += got;
+        (void)get_one(clone, 1 + *count * 37 % ROT_ITEMS);
+    }
+    /* Asked again, it says so again, or that the run is over. */
+    if (status != TACTUS_OK) {
+        const enum tactus_status again = tactus_next(query, items, 3, &got);
+        EXPECT(again == TACTUS_CORRUPT || again == TACTUS_EXPIRED);
+        EXPECT(tactus_error(clone->db)->text[0] != 0);
+    }
+    tactus_query_close(query);
+    return status;
+}
+
+/* What came of each access, so that it can be asked again. */
+struct rot_answers {
+    enum tactus_status queries[COUNT_OF(rot_queries)];
+    uint32_t counts[COUNT_OF(rot_queries)];
+    enum tactus_status lookups[ROT_ITEMS / 8];
+    enum tactus_status digests[3];
+    uint32_t corrupt;
+    uint32_t sound_gets;
+};
+
+static void rot_ask(struct database_fixture *clone, struct rot_answers *answers)
+{
+    *answers = (struct rot_answers){0};
+    for (uint32_t index = 0; index < COUNT_OF(rot_queries); index += 1) {
+        answers->queries[index] = rot_query(clone, index, &answers->counts[index]);
+        answers->corrupt += answers->queries[index] != TACTUS_OK;
+    }
+    for (uint32_t index = 0; index < ROT_ITEMS / 8; index += 1) {
+        answers->lookups[index] = get_one(clone, 1 + index * 8);
+        answers->corrupt += answers->lookups[index] != TACTUS_OK;
+        answers->sound_gets += answers->lookups[index] == TACTUS_OK;
+    }
+    const tactus_collection *const collections[] = {clone->items, clone->pairs, clone->entries};
+    for (uint32_t index = 0; index < 3; index += 1) {
+        struct tactus_u128 digest;
+        const enum tactus_status status =
+            tactus_digest_collection(clone->db, collections[index], &digest, NULL);
+        expect_sound_or_named(clone, status, "digest");
+        answers->digests[index] = status;
+        answers->corrupt += status != TACTUS_OK;
+    }
+}
+
+static struct database_fixture rot_open(const struct rot_block *block, struct random *random)
+{
+    struct database_fixture clone = fixture;
+    clone.db = NULL;
+    clone.disk = simulated_disk_clone(fixture.disk);
+    const uint64_t byte = block->byte + random_below(random, block->size);
+    simulated_disk_flip(clone.disk, byte, (uint32_t)random_below(random, 8));
+    (void)snprintf(rot_name, sizeof rot_name, "block=%llu ", (unsigned long long)block->address);
+    clone.open.flags = random_chance(random, 1, 2) ? TACTUS_READ_ONLY_OPEN : 0;
+    EXPECT(database_fixture_open(&clone, false) == TACTUS_OK);
+    return clone;
+}
+
+static uint64_t rot_count, rot_met_count, rot_commit_count;
+
+TEST(hostile, a_flipped_bit_is_named_every_time_it_is_met_and_the_rest_is_there)
+{
+    rot_begin();
+    const struct test_seeds seeds = test_seeds(1);
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
+        struct random random;
+        random_init(&random, seed);
+        for (uint32_t index = (uint32_t)seed % 2; index < rot_block_count; index += 2) {
+            test_seed_begin(seed * 100000 + index);
+            struct database_fixture clone = rot_open(&rot_blocks[index], &random);
+            struct rot_answers first, second;
+            rot_ask(&clone, &first);
+            rot_ask(&clone, &second);
+            EXPECT(memcmp(first.queries, second.queries, sizeof first.queries) == 0);
+            EXPECT(memcmp(first.lookups, second.lookups, sizeof first.lookups) == 0);
+            EXPECT(memcmp(first.digests, second.digests, sizeof first.digests) == 0);
+            EXPECT(first.sound_gets > 0);
+            /* Rot in one collection leaves the others whole. */
+            uint32_t whole = 0;
+            for (uint32_t number = 0; number < 3; number += 1)
+                whole += first.digests[number] == TACTUS_OK;
+            EXPECT(whole >= 2);
+            rot_count += 1;
+            rot_met_count += first.corrupt > 0;
+            EXPECT(database_fixture_close(&clone) == TACTUS_OK);
+            simulated_disk_free(clone.disk);
+        }
+    }
+    end_history();
+    printf(
+        "hostile: %llu rotten blocks, %llu of them met\n",
+        (unsigned long long)rot_count,
+        (unsigned long long)rot_met_count
+    );
+    EXPECT(rot_met_count > rot_count / 2);
+}
+
+/* Updates everything, over and over, until a compaction wants the block. */
+static void rot_write(const struct rot_block *block, struct random *random)
+{
+    struct database_fixture clone = rot_open(block, random);
+    if ((clone.open.flags & TACTUS_READ_ONLY_OPEN) != 0) {
+        EXPECT(database_fixture_close(&clone) == TACTUS_OK);
+        clone.open.flags = 0;
+        EXPECT(database_fixture_open(&clone, false) == TACTUS_OK);
+    }
+    enum tactus_status status = TACTUS_OK;
+    uint64_t acknowledged = 0;
+    for (uint64_t number = 0; number < 60 && status == TACTUS_OK; number += 1) {
+        struct fixture_pair pair = {.id = {.low = number, .high = 77}, .flag = 1};
+        tactus_txn *txn = database_fixture_txn(&clone);
+        status = tactus_insert(txn, clone.pairs, &pair, 1, NULL);
+        for (uint32_t index = 0; index < 20 && status == TACTUS_OK; index += 1) {
+            const uint64_t id = 2000 + (number * 20 + index) * 7919 % 4001;
+            const struct fixture_item item = database_fixture_item(id, 50);
+            status = tactus_upsert(txn, clone.items, &item, 1, NULL);
+        }
+        expect_sound_or_named(&clone, status, "upsert");
+        if (status != TACTUS_OK) {
+            tactus_rollback(txn);
+            break;
+        }
+        status = tactus_commit(txn, NULL);
+        expect_sound_or_named(&clone, status, "commit");
+        acknowledged += status == TACTUS_OK;
+        if (status == TACTUS_OK) continue;
+        rot_commit_count += 1;
+        EXPECT(tactus_begin(clone.db, NULL, &txn) == TACTUS_POISONED);
+        EXPECT(tactus_checkpoint(clone.db) == TACTUS_POISONED);
+        struct rot_answers answers;
+        rot_ask(&clone, &answers);
+        EXPECT(answers.sound_gets > 0);
+    }
+    const enum tactus_status closed = database_fixture_close(&clone);
+    EXPECT(closed == TACTUS_OK || closed == TACTUS_POISONED);
+    clone.open.flags = TACTUS_READ_ONLY_OPEN;
+    EXPECT(database_fixture_open(&clone, false) == TACTUS_OK);
+    for (uint64_t number = 0; number < acknowledged; number += 1) {
+        const struct tactus_u128 id = {.low = number, .high = 77};
+        struct fixture_pair pair;
+        status = tactus_get(tactus_latest(clone.db), clone.pairs, &id, 1, &pair, NULL);
+        expect_sound_or_named(&clone, status, "get of a pair");
+    }
+    EXPECT(database_fixture_close(&clone) == TACTUS_OK);
+    simulated_disk_free(clone.disk);
+}
+
+TEST(hostile, a_commit_that_meets_a_flipped_bit_names_it_and_nothing_is_lost)
+{
+    rot_begin();
+    const struct test_seeds seeds = test_seeds(1);
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
+        struct random random;
+        random_init(&random, seed);
+        for (uint32_t index = (uint32_t)seed % 3; index < rot_block_count; index += 3) {
+            test_seed_begin(seed * 100000 + index);
+            rot_write(&rot_blocks[index], &random);
+        }
+    }
+    end_history();
+    printf("hostile: %llu commits met rot\n", (unsigned long long)rot_commit_count);
+    EXPECT(rot_commit_count > 0);
+}
+
+TEST_MAIN()
