@@ -558,7 +558,9 @@ enum tactus_status grid_grow(struct grid *grid, uint64_t block_count)
             }
         );
     }
-    const uint64_t step = min_u64(grid->block_count, GRID_GROW_STEP_MAX / layout->block_size);
+    /* Doubling would give a file of which half is never used: what is asked for is two bars ahead
+     * already. An eighth more still keeps growths few. */
+    const uint64_t step = min_u64(grid->block_count / 8, GRID_GROW_STEP_MAX / layout->block_size);
     const uint64_t ahead =
         min_u64(max_u64(block_count, grid->block_count + step), layout->block_count_max);
     struct fault fault = {0};

@@ -175,8 +175,8 @@ enum tactus_status grid_status(struct grid *grid);
  * it. */
 enum tactus_status grid_release(struct grid *grid, uint64_t address);
 
-/* Makes the file long enough for blocks 1 to block_count (S7): by the larger of the need and
- * min(doubling, 1 GiB); if the system refuses that, by the need alone. LIMIT: above the layout's
+/* Makes the file long enough for blocks 1 to block_count (S7): by the larger of the need and min(an
+ * eighth more, 1 GiB); if the system refuses that, by the need alone. LIMIT: above the layout's
  * block_count_max. FULL, IO: refused; nothing changed. */
 enum tactus_status grid_grow(struct grid *grid, uint64_t block_count);
 

@@ -437,7 +437,7 @@ TEST(grid, names_releases_that_a_sound_file_cannot_ask_for)
     end(&fixture);
 }
 
-TEST(grid, grows_by_doubling_and_by_the_need_alone_where_that_is_refused)
+TEST(grid, grows_by_an_eighth_and_by_the_need_alone_where_that_is_refused)
 {
     const struct storage_fixture_options options = {.block_count_max = 1000};
     struct storage_fixture fixture;
@@ -445,12 +445,12 @@ TEST(grid, grows_by_doubling_and_by_the_need_alone_where_that_is_refused)
     struct grid *grid = &fixture.grid;
     EXPECT(grid_open(grid, 0) == TACTUS_OK);
     EXPECT(grid->block_count == 0);
-    EXPECT(grid_grow(grid, 10) == TACTUS_OK);
-    EXPECT(grid->block_count == 10);
-    EXPECT(grid_grow(grid, 10) == TACTUS_OK);
-    EXPECT(grid->block_count == 10);
-    EXPECT(grid_grow(grid, 11) == TACTUS_OK);
-    EXPECT(grid->block_count == 20); /* doubled */
+    EXPECT(grid_grow(grid, 16) == TACTUS_OK);
+    EXPECT(grid->block_count == 16);
+    EXPECT(grid_grow(grid, 16) == TACTUS_OK);
+    EXPECT(grid->block_count == 16);
+    EXPECT(grid_grow(grid, 17) == TACTUS_OK);
+    EXPECT(grid->block_count == 18); /* an eighth more */
     EXPECT(grid_grow(grid, 100) == TACTUS_OK);
     EXPECT(grid->block_count == 100); /* the need is more than that */
 
