@@ -145,6 +145,7 @@ static void read_failed(const struct grid *grid, struct grid_read *read, struct 
     if (fault.status == TACTUS_CORRUPT && grid->status != TACTUS_OK) {
         /* It may be one that the failed write should have written. */
         fault.status = TACTUS_POISONED;
+        fault.remedy = "close the file and open it again: what was acknowledged is recovered";
     }
     read->fault = fault;
     read->status = fault.status;

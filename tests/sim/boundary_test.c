@@ -67,6 +67,12 @@ static bool digests_equal(const struct tactus_digest *a, const struct tactus_dig
     return memcmp(a, b, sizeof *a) == 0;
 }
 
+/* A call in which the disk may have died. IO: it died while the file grew, before anything else. */
+static bool may_end_so(enum tactus_status status)
+{
+    return status == TACTUS_OK || status == TACTUS_POISONED || status == TACTUS_IO;
+}
+
 static uint64_t last_op(const struct database_fixture *target)
 {
     return database_fixture_stats(target).op;
@@ -176,7 +182,7 @@ static bool crash_within(const struct moment *moment, uint64_t nth, struct rando
     simulated_disk_seed(run.disk, random_u64(random));
     simulated_disk_crash_at(run.disk, nth);
     const enum tactus_status status = run_transaction(&run, moment->number, EVENTS);
-    EXPECT(status == TACTUS_OK || status == TACTUS_POISONED);
+    EXPECT(may_end_so(status));
     const bool acknowledged = status == TACTUS_OK;
     const enum tactus_status closed = database_fixture_close(&run);
     EXPECT(closed == TACTUS_OK || closed == TACTUS_POISONED);
@@ -340,7 +346,7 @@ static void crash_at_place(uint32_t place, const struct looks *plain, struct ran
     simulated_disk_crash_at(run.disk, 1 + random_below(random, 40));
     const uint64_t op = last_op(&run);
     const enum tactus_status status = tactus_checkpoint(run.db);
-    EXPECT(status == TACTUS_OK || status == TACTUS_POISONED);
+    EXPECT(may_end_so(status));
     (void)database_fixture_close(&run);
     run.db = NULL;
     const uint32_t outcomes = simulated_disk_outcome_count(run.disk);
@@ -372,7 +378,7 @@ TEST(boundary, a_checkpoint_that_a_crash_interrupts_is_made_by_the_reopen_or_nev
         for (uint32_t place = 1; place < PLACES; place += 1) {
             struct looks plain = {0};
             (void)run_place(place, TACTUS_SYNC_COMMIT, &plain);
-            for (uint32_t times = 0; times < 4; times += 1)
+            for (uint32_t times = 0; times < 3; times += 1)
                 crash_at_place(place, &plain, &random);
         }
     }

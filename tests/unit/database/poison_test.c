@@ -235,7 +235,7 @@ static void run_commits(uint64_t seed, bool is_sticky)
 
 TEST(poison, after_a_failed_block_no_commit_is_acknowledged)
 {
-    const struct test_seeds seeds = test_seeds(16);
+    const struct test_seeds seeds = test_seeds(10);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
         test_seed_begin(seed);
         run_commits(seed, true);
@@ -271,7 +271,7 @@ static void run_reads_between(uint64_t seed)
 
 TEST(poison, an_open_transaction_is_not_committed_after_a_read_has_met_a_failed_block)
 {
-    const struct test_seeds seeds = test_seeds(12);
+    const struct test_seeds seeds = test_seeds(9);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
         test_seed_begin(seed);
         run_reads_between(seed);
@@ -296,7 +296,7 @@ static void run_checkpoint(uint64_t seed)
 
 TEST(poison, a_checkpoint_over_a_failed_block_is_refused_in_words)
 {
-    const struct test_seeds seeds = test_seeds(12);
+    const struct test_seeds seeds = test_seeds(9);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
         test_seed_begin(seed);
         run_checkpoint(seed);
