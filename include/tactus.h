@@ -297,10 +297,11 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_begin(
     tactus_db *db, const struct tactus_txn_options *options, tactus_txn **txn
 );
 
-/* Always ends the transaction. OK: applied whole, durable under SYNC_COMMIT. FULL, LIMIT: rolled
- * back. POISONED, or CORRUPT where a damaged block stood in the way of a compaction: nothing more
- * is written; reopen to learn whether it is durable. `op` may be NULL; a transaction without an
- * event takes no op, and *op is then that of the last one that did. */
+/* Always ends the transaction. OK: applied whole, durable under SYNC_COMMIT. FULL, LIMIT, IO (the
+ * file could not be made longer): rolled back. POISONED, or CORRUPT where a damaged block stood in
+ * the way of a compaction: nothing more is written; reopen to learn whether it is durable. `op` may
+ * be NULL; a transaction without an event takes no op, and *op is then that of the last one that
+ * did. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_commit(tactus_txn *txn, uint64_t *op);
 TACTUS_API void tactus_rollback(tactus_txn *txn); /* NULL is fine: fit for every error path */
 

@@ -98,12 +98,12 @@ static enum tactus_status take_sizes(
     }
     sizing->size_max =
         options->size_max == 0 ? (uint64_t)BLOCKS_DEFAULT * block : options->size_max;
-    if (sizing->size_max > SIZE_MAX_LIMIT) {
+    if (sizing->size_max > LAYOUT_SIZE_MAX_MAX) {
         return refuse_range(error, "size-max", sizing->size_max, "at most 2^56");
     }
     sizing->size_max = round_down_u64(sizing->size_max, block);
     sizing->block_count_max = sizing->size_max / block;
-    if (options->journal_bytes > JOURNAL_BYTES_LIMIT) {
+    if (options->journal_bytes > JOURNAL_BYTES_MAX) {
         return refuse_range(error, "journal", options->journal_bytes, "at most 1T");
     }
     sizing->journal_bytes = round_up_u64(options->journal_bytes, SECTOR);
@@ -131,7 +131,7 @@ static void take_trees(const struct schema *schema, struct sizing *sizing)
 /* S8: header and `batch` events of every collection, rounded up. */
 static uint64_t entry_bytes(const struct schema *schema, uint32_t batch)
 {
-    uint64_t bytes = JOURNAL_ENTRY_HEADER;
+    uint64_t bytes = JOURNAL_HEADER_SIZE;
     for (uint32_t i = 0; i < schema->count; i += 1) {
         const uint64_t event = EVENT_HEADER_SIZE + schema->collections[i].object_bytes;
         bytes += batch * event;
@@ -266,7 +266,7 @@ static enum tactus_status choose_journal(
 {
     sizing->entry_bytes_max = entry_bytes(schema, sizing->batch_max);
     sizing->journal_bytes_min = 6 * sizing->bar_beats * sizing->entry_bytes_max;
-    if (sizing->entry_bytes_max > JOURNAL_ENTRY_LIMIT) {
+    if (sizing->entry_bytes_max > JOURNAL_ENTRY_BYTES_MAX_MAX) {
         text_error_set(
             error,
             0,
@@ -579,8 +579,8 @@ static bool objects_fit_tables(const struct sizing *sizing, uint64_t objects)
 uint64_t sizing_objects_max(const struct sizing *sizing, bool *tables_bind)
 {
     uint64_t fits = 0;
-    uint64_t fails = SIZE_MAX_LIMIT; /* each takes more than a byte */
-    while (fits + 1 < fails) {       /* at most 56 turns */
+    uint64_t fails = LAYOUT_SIZE_MAX_MAX; /* each takes more than a byte */
+    while (fits + 1 < fails) {            /* at most 56 turns */
         const uint64_t middle = fits + (fails - fits) / 2;
         if (objects_fit_size(sizing, middle) && objects_fit_tables(sizing, middle)) {
             fits = middle;

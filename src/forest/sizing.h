@@ -12,6 +12,8 @@
 #include "forest/text_error.h"
 #include "lsm/record.h"
 #include "lsm/table_layout.h"
+#include "storage/journal_entry.h"
+#include "storage/layout.h"
 #include "storage/superblock.h"
 
 #include <stdbool.h>
@@ -20,17 +22,12 @@
 enum {
     TABLES_MIN = 1024, /* the least that tables_max is by default (R14) */
     TABLES_LIMIT = 1 << 28,
-    TABLE_MEMORY = 200,         /* bytes of memory that a table of tables_max is reckoned at */
-    JOURNAL_ENTRY_HEADER = 256, /* storage.md section 3 */
-    MANIFEST_LOG_ENTRY = 128,   /* bytes of an event of the manifest log */
+    TABLE_MEMORY = 200,       /* bytes of memory that a table of tables_max is reckoned at */
+    MANIFEST_LOG_ENTRY = 128, /* bytes of an event of the manifest log */
     FILTER_BITS_PER_KEY = 10
 };
 
-/* Most bytes of blocks that a file may be made for, and of its journal. */
-#define SIZE_MAX_LIMIT      (UINT64_C(1) << 56)
-#define JOURNAL_BYTES_LIMIT (UINT64_C(1) << 40)
 /* No default goes above it: the journal is written in full when the file is made. */
-#define JOURNAL_ENTRY_LIMIT   (UINT64_C(1) << 30) /* one write writes a whole entry */
 #define JOURNAL_DEFAULT_LIMIT (UINT64_C(512) << 20)
 
 /* One tree: its record, and how many of them come (R1, R12). */

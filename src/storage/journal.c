@@ -6,8 +6,6 @@
 
 #include "base/poison.h"
 
-#define JOURNAL_ENTRY_BYTES_MAX_MAX (UINT64_C(1) << 30) /* one request writes an entry whole */
-
 void journal_init(
     struct journal *journal, struct budget *budget, const struct journal_options *options
 )

@@ -21,6 +21,9 @@ enum {
     JOURNAL_ENTRY_VERSION = 1,
 };
 
+/* Of what the largest entry of a file may be: one request writes an entry whole. */
+#define JOURNAL_ENTRY_BYTES_MAX_MAX (UINT64_C(1) << 30)
+
 /* Of ops, epochs and beats: so none of them runs over, whoever made the file. */
 #define JOURNAL_COUNTER_LIMIT (UINT64_C(1) << 62)
 
