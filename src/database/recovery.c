@@ -137,7 +137,7 @@ enum tactus_status database_recover(tactus_db *db)
     uint64_t state_size = 0;
     TRY(checkpoint_open(&db->checkpoint, db->state, &state_size));
     TRY(forest_open(&db->forest, db->state, state_size));
-    if (!db->read_only) forest_begin(&db->forest);
+    if (!db->read_only) TRY(forest_begin(&db->forest));
     TRY(replay(db));
     if (!db->read_only) journal_open_for_append(&db->journal, db->superblock.epoch);
     return TACTUS_OK;

@@ -26,6 +26,28 @@ struct tree_options forest_tree_options(struct forest *forest, uint32_t tree)
     return tree_options;
 }
 
+static void forest_init_half_bar(struct forest *forest, struct budget *budget)
+{
+    const struct sizing *sizing = forest->options.sizing;
+    struct half_bar_measure measure = {0};
+    for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
+        half_bar_measure_tree(
+            &measure,
+            &sizing->trees[tree].geometry,
+            sizing->trees[tree].shape.record_size,
+            sizing->growth_factor
+        );
+    }
+    const struct half_bar_options options = {
+        .grid = forest->options.grid,
+        .fault = forest->options.fault,
+        .compactions_max = forest->tree_count * HALF_BAR_COMPACTIONS_A_TREE,
+        .blocks_max = (uint32_t)half_bar_blocks_max(&measure, sizing->bar_beats / 2),
+    };
+    budget_group(budget, "compaction");
+    half_bar_init(&forest->half_bar, budget, &options);
+}
+
 static void forest_init_shared(struct forest *forest, struct budget *budget)
 {
     const struct forest_options *options = &forest->options;
@@ -42,7 +64,7 @@ static void forest_init_shared(struct forest *forest, struct budget *budget)
     };
     manifest_log_init(&forest->log, budget, &log_options);
 
-    compaction_pool_init(&forest->compaction, options->grid, options->fault);
+    forest_init_half_bar(forest, budget);
 
     uint64_t scratch_bytes = 0;
     for (uint32_t tree = 1; tree <= forest->tree_count; tree += 1) {
@@ -54,7 +76,7 @@ static void forest_init_shared(struct forest *forest, struct budget *budget)
         .grid = options->grid,
         .log = &forest->log,
         .nodes = &forest->nodes,
-        .compaction = &forest->compaction,
+        .compaction = &forest->half_bar.pool,
         .fault = options->fault,
         .scratch = budget_take(budget, 1, scratch_bytes, 64),
         .scratch_bytes = scratch_bytes,
@@ -205,7 +227,7 @@ enum tactus_status forest_open(struct forest *forest, const uint8_t *state, uint
 
 void forest_close(struct forest *forest)
 {
-    compaction_pool_abandon(&forest->compaction);
+    half_bar_abandon(&forest->half_bar);
     manifest_log_deinit(&forest->log);
 }
 

@@ -18,6 +18,7 @@
 #include "forest/collection.h"
 #include "forest/event.h"
 #include "forest/forest_state.h"
+#include "forest/half_bar.h"
 #include "forest/resolver.h"
 #include "forest/schema.h"
 #include "forest/sizing.h"
@@ -59,16 +60,19 @@ struct schedule {
     uint64_t released_baseline; /* of the free set's count of released blocks, at the capture */
     uint64_t bar_blocks;        /* W, and what it can be in the next bar: forest_measure_bar() */
     uint64_t bar_blocks_next;
-    uint64_t last_level_room;         /* tables, of the tree that has the least */
-    struct journal_position bar_head; /* of the first op of the open bar */
-    struct journal_position covered;  /* where the current checkpoint lets the journal begin */
+    uint64_t last_level_room; /* tables, of the tree that has the least */
+    bool instalment_open;     /* the open beat's reservation is made, its work under way or done */
+    struct free_set_reservation reservation;
+    struct free_set_reservation log_reservation; /* in the last beat of a half-bar with work */
+    struct journal_position bar_head;            /* of the first op of the open bar */
+    struct journal_position covered; /* where the current checkpoint lets the journal begin */
 };
 
 struct forest {
     struct forest_options options;
     struct node_pool nodes;
     struct manifest_log log;
-    struct compaction_pool compaction;
+    struct half_bar half_bar;
     struct lsm_shared shared;
     struct tree *trees; /* tree t at t - 1 */
     uint32_t tree_count;
@@ -129,8 +133,9 @@ void forest_measure_bar(struct forest *forest);
 
 /* ---- Beats ----------------------------------------------------------------------------------- */
 
-/* Opens the first beat after forest_open(): at replay, and without. */
-void forest_begin(struct forest *forest);
+/* Opens the first beat after forest_open(): at replay, and without. FULL, LIMIT: there is no room
+ * for its instalment, which only a forged file can do. */
+enum tactus_status forest_begin(struct forest *forest);
 
 /* Ends the open beat and opens the next (R8). `head`: where the next op's entry will be, or, at
  * replay, is. What is above the settled counts stays the open transaction. Not OK: the forest is

@@ -18,7 +18,7 @@ static bool ends_bar(const struct schedule *schedule, uint64_t beat)
 }
 
 /* Which half of its bar a beat lies in. */
-static enum half_bar half_of(const struct schedule *schedule, uint64_t beat)
+static enum half_bar_half half_of(const struct schedule *schedule, uint64_t beat)
 {
     return (beat - 1) % schedule->bar_beats < schedule->bar_beats / 2 ? HALF_BAR_FIRST
                                                                       : HALF_BAR_SECOND;
@@ -32,88 +32,7 @@ static enum tactus_status forest_break(struct forest *forest, enum tactus_status
     return status;
 }
 
-/* ---- The end of a half-bar: its compactions, whole ------------------------------------------- */
-
-typedef void compaction_visit(struct compaction *compaction, void *context);
-
-/* Levels ascending, then trees ascending: the one order of everything (reference 14.1). */
-static void forest_each_selected(
-    struct forest *forest, enum half_bar half, compaction_visit *visit, void *context
-)
-{
-    for (uint8_t level = 0; level < LEVELS; level += 1) {
-        if (!compaction_is_active(level, half)) continue;
-        for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
-            struct compaction *compaction = &forest->trees[tree].compactions[level];
-            if (compaction_is_selected(compaction)) visit(compaction, context);
-        }
-    }
-}
-
-struct half_bar_run {
-    struct forest *forest;
-    uint64_t blocks;
-    uint64_t entries;
-    uint64_t snapshot_min;
-    struct free_set_reservation reservation;
-    bool failed;
-};
-
-static void half_bar_measure(struct compaction *compaction, void *context)
-{
-    struct half_bar_run *run = context;
-    run->blocks += compaction_block_count_max(compaction);
-    run->entries += compaction_entry_count_max(compaction);
-}
-
-/* Only where a hostile file named a block twice can a new table lie where the log knows of one. */
-static bool outputs_are_new(struct forest *forest, const struct compaction *compaction)
-{
-    for (uint32_t index = 0; index < compaction->output_count; index += 1) {
-        const uint64_t address = compaction->outputs[index].address;
-        if (!manifest_log_is_live(&forest->log, address)) continue;
-        const struct fault found = {
-            .status = TACTUS_CORRUPT,
-            .zone = FAULT_ZONE_GRID,
-            .what = "a table lies in a block that was let go",
-            .address = address,
-            .block_type = BLOCK_ROOT,
-            .tree = compaction->tree->options.id,
-        };
-        (void)fault_set(forest->options.fault, found);
-        return false;
-    }
-    return true;
-}
-
-static void half_bar_compact(struct compaction *compaction, void *context)
-{
-    struct half_bar_run *run = context;
-    if (run->failed) return;
-    compaction_begin(compaction, &run->reservation, run->snapshot_min);
-    enum progress progress = compaction_advance(compaction);
-    while (progress == PROGRESS_WAIT) {
-        grid_wait(run->forest->options.grid);
-        progress = compaction_advance(compaction);
-    }
-    run->failed = progress == PROGRESS_FAILED || !outputs_are_new(run->forest, compaction);
-}
-
-static void half_bar_apply(struct compaction *compaction, void *context)
-{
-    struct half_bar_run *run = context;
-    struct forest_counters *counters = &run->forest->counters;
-    const struct compaction_counters before = compaction->total;
-    compaction_apply(compaction);
-    const struct compaction_counters *after = &compaction->total;
-    counters->merges += after->merges - before.merges;
-    counters->moves += after->tables_moved - before.tables_moved;
-    counters->tables_written += after->tables_out - before.tables_out;
-    counters->records_written += after->records_out - before.records_out;
-    counters->records_dropped += after->records_dropped - before.records_dropped;
-    counters->records_replaced += after->records_replaced - before.records_replaced;
-    counters->records_cancelled += after->records_cancelled - before.records_cancelled;
-}
+/* ---- Instalments ----------------------------------------------------------------------------- */
 
 /* Admission has made room, but for a checkpoint that was asked for; so this grows the file
  * rarely. */
@@ -138,33 +57,110 @@ static enum tactus_status forest_reserve(
     return TACTUS_OK;
 }
 
-/* R8, step 4. The log reserves before the trees and forfeits after them, so its blocks come
- * first. */
-static enum tactus_status forest_end_half_bar(struct forest *forest)
+/* Levels ascending, then trees ascending: the one order of everything (reference 14.1). */
+static void select_compactions(struct forest *forest, enum half_bar_half half)
 {
     const struct schedule *schedule = &forest->schedule;
-    struct free_set *free_set = &forest->options.grid->free_set;
-    const enum half_bar half = half_of(schedule, schedule->beat);
-    struct half_bar_run run = {.forest = forest, .snapshot_min = schedule->beat + 1};
-    forest_each_selected(forest, half, half_bar_measure, &run);
-    if (run.entries == 0) return TACTUS_OK;
-
-    struct free_set_reservation log_reservation;
-    const uint64_t log_blocks = manifest_log_blocks_for(&forest->log, run.entries);
-    TRY(forest_reserve(forest, log_blocks, &log_reservation));
-    TRY(forest_reserve(forest, run.blocks, &run.reservation));
-    forest_each_selected(forest, half, half_bar_compact, &run);
-    if (run.failed) {
-        assert(forest->options.fault->status != TACTUS_OK);
-        return forest->options.fault->status;
+    half_bar_begin(&forest->half_bar, schedule->beat + schedule->bar_beats / 2);
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        if (!compaction_is_active(level, half)) continue;
+        for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
+            half_bar_select(&forest->half_bar, &forest->trees[tree].compactions[level]);
+        }
     }
+}
+
+/* R8, step 8. The log reserves before the trees and forfeits after them, so its blocks come
+ * first. */
+static enum tactus_status forest_open_instalment(struct forest *forest)
+{
+    struct schedule *schedule = &forest->schedule;
+    struct half_bar *half_bar = &forest->half_bar;
+    const uint32_t half_beats = schedule->bar_beats / 2;
+    const uint32_t beats_left = half_beats - (uint32_t)((schedule->beat - 1) % half_beats);
+    if (half_bar_is_idle(half_bar)) return TACTUS_OK;
+
+    if (beats_left == 1) {
+        const uint64_t blocks = manifest_log_blocks_for(&forest->log, half_bar->entries);
+        TRY(forest_reserve(forest, blocks, &schedule->log_reservation));
+    }
+    const uint64_t blocks = half_bar_beat_plan(half_bar, beats_left);
+    TRY(forest_reserve(forest, blocks, &schedule->reservation));
+    struct free_set *free_set = &forest->options.grid->free_set;
+    block_supply_fill(&half_bar->supply, free_set, &schedule->reservation);
+    schedule->instalment_open = true;
+    half_bar_beat_run(half_bar);
+    return TACTUS_OK;
+}
+
+/* R8, steps 1 and 2. */
+static enum tactus_status forest_close_instalment(struct forest *forest)
+{
+    struct schedule *schedule = &forest->schedule;
+    if (!schedule->instalment_open) return TACTUS_OK;
+    struct grid *grid = forest->options.grid;
+    TRY(half_bar_beat_end(&forest->half_bar, forest->options.fault));
     /* Blocks that were not even tried since a write failed are nowhere: their tables stay out. */
-    TRY(grid_status(forest->options.grid));
-    free_set_forfeit(free_set, &run.reservation);
-    manifest_log_reserve(&forest->log, run.entries, &log_reservation);
-    forest_each_selected(forest, half, half_bar_apply, &run);
+    TRY(grid_status(grid));
+    schedule->instalment_open = false;
+    return block_supply_settle(&forest->half_bar.supply, grid, &schedule->reservation);
+}
+
+/* ---- The end of a half-bar ------------------------------------------------------------------- */
+
+/* Only where a hostile file named a block twice can a new table lie where the log knows of one. */
+static bool outputs_are_new(struct forest *forest, const struct compaction *compaction)
+{
+    for (uint32_t index = 0; index < compaction->output_count; index += 1) {
+        const uint64_t address = compaction->outputs[index].address;
+        if (!manifest_log_is_live(&forest->log, address)) continue;
+        const struct fault found = {
+            .status = TACTUS_CORRUPT,
+            .zone = FAULT_ZONE_GRID,
+            .what = "a table lies in a block that was let go",
+            .address = address,
+            .block_type = BLOCK_ROOT,
+            .tree = compaction->tree->options.id,
+        };
+        (void)fault_set(forest->options.fault, found);
+        return false;
+    }
+    return true;
+}
+
+static void apply_compaction(struct forest *forest, struct compaction *compaction)
+{
+    struct forest_counters *counters = &forest->counters;
+    const struct compaction_counters before = compaction->total;
+    compaction_apply(compaction);
+    const struct compaction_counters *after = &compaction->total;
+    counters->merges += after->merges - before.merges;
+    counters->moves += after->tables_moved - before.tables_moved;
+    counters->tables_written += after->tables_out - before.tables_out;
+    counters->records_written += after->records_out - before.records_out;
+    counters->records_dropped += after->records_dropped - before.records_dropped;
+    counters->records_replaced += after->records_replaced - before.records_replaced;
+    counters->records_cancelled += after->records_cancelled - before.records_cancelled;
+}
+
+/* R8, step 4. The log's reservation was made when the beat opened. */
+static enum tactus_status forest_end_half_bar(struct forest *forest)
+{
+    struct half_bar *half_bar = &forest->half_bar;
+    if (half_bar_is_idle(half_bar)) return TACTUS_OK;
+    for (uint32_t index = 0; index < half_bar->count; index += 1) {
+        if (!outputs_are_new(forest, half_bar->compactions[index])) {
+            return forest->options.fault->status;
+        }
+    }
+    struct free_set_reservation *reservation = &forest->schedule.log_reservation;
+    manifest_log_reserve(&forest->log, half_bar->entries, reservation);
+    for (uint32_t index = 0; index < half_bar->count; index += 1) {
+        apply_compaction(forest, half_bar->compactions[index]);
+    }
+    half_bar_end(half_bar);
     manifest_log_forfeit(&forest->log);
-    free_set_forfeit(free_set, &log_reservation);
+    free_set_forfeit(&forest->options.grid->free_set, reservation);
     return TACTUS_OK;
 }
 
@@ -264,18 +260,8 @@ static bool forest_checkpoint_is_due(const struct forest *forest)
 
 /* ---- The boundary ---------------------------------------------------------------------------- */
 
-static void select_compactions(struct forest *forest, enum half_bar half)
-{
-    for (uint8_t level = 0; level < LEVELS; level += 1) {
-        if (!compaction_is_active(level, half)) continue;
-        for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
-            (void)compaction_select(&forest->trees[tree].compactions[level]);
-        }
-    }
-}
-
 /* R8, step 8. */
-static void forest_open_beat(
+static enum tactus_status forest_open_beat(
     struct forest *forest, uint64_t beat, const struct journal_position *head
 )
 {
@@ -285,12 +271,16 @@ static void forest_open_beat(
     bytes_zero(schedule->beat_events, sizeof schedule->beat_events);
     if (ends_bar(schedule, beat - 1)) schedule->bar_head = *head;
     if (ends_half_bar(schedule, beat - 1)) forest_measure_bar(forest);
-    if (beat <= schedule->replay_through || !ends_half_bar(schedule, beat - 1)) return;
-    const enum half_bar half = half_of(schedule, beat);
-    select_compactions(forest, half);
-    if (half == HALF_BAR_SECOND) schedule->checkpoint_due = forest_checkpoint_is_due(forest);
+    if (beat <= schedule->replay_through) return TACTUS_OK; /* R10 */
+    if (ends_half_bar(schedule, beat - 1)) {
+        const enum half_bar_half half = half_of(schedule, beat);
+        if (half == HALF_BAR_SECOND) schedule->checkpoint_due = forest_checkpoint_is_due(forest);
+        select_compactions(forest, half);
+    }
+    return forest_open_instalment(forest);
 }
 
+/* The beat boundary: R8, step by step. */
 static enum tactus_status close_beat(struct forest *forest, const struct journal_position *head)
 {
     struct schedule *schedule = &forest->schedule;
@@ -298,6 +288,7 @@ static enum tactus_status close_beat(struct forest *forest, const struct journal
     const bool in_file = beat <= schedule->replay_through; /* R10 */
     if (!in_file) forest->counters.beats += 1;
 
+    TRY(forest_close_instalment(forest));
     for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
         tree_sort_suffix(&forest->trees[tree]);
     }
@@ -313,7 +304,7 @@ static enum tactus_status close_beat(struct forest *forest, const struct journal
     if (ends_bar(schedule, beat) && schedule->checkpoint_due) {
         TRY(forest_capture(forest, &schedule->bar_head, head));
     }
-    forest_open_beat(forest, beat + 1, head);
+    TRY(forest_open_beat(forest, beat + 1, head));
     assert_slow((forest_check(forest), true));
     return TACTUS_OK;
 }
@@ -328,12 +319,12 @@ enum tactus_status forest_close_beat(struct forest *forest, const struct journal
 }
 
 /* After an open the first beat is opened without one before it being closed. */
-void forest_begin(struct forest *forest)
+enum tactus_status forest_begin(struct forest *forest)
 {
     struct schedule *schedule = &forest->schedule;
     const struct journal_position head = schedule->covered;
     assert(ends_bar(schedule, schedule->beat - 1));
-    forest_open_beat(forest, schedule->beat, &head);
+    return forest_open_beat(forest, schedule->beat, &head);
 }
 
 void forest_count_entry(struct forest *forest, uint64_t entry_bytes)

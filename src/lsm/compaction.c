@@ -9,9 +9,14 @@
 
 /* ---- The pool ------------------------------------------------------------------------------- */
 
-void compaction_pool_init(struct compaction_pool *pool, struct grid *grid, struct fault *fault)
+void compaction_pool_init(
+    struct compaction_pool *pool,
+    struct grid *grid,
+    struct block_supply *supply,
+    struct fault *fault
+)
 {
-    *pool = (struct compaction_pool){.grid = grid, .fault = fault};
+    *pool = (struct compaction_pool){.grid = grid, .supply = supply, .fault = fault};
     pool->a.stage = TABLE_CURSOR_IDLE;
     pool->b[0].stage = TABLE_CURSOR_IDLE;
     pool->b[1].stage = TABLE_CURSOR_IDLE;
@@ -36,7 +41,7 @@ static void cursor_begin(
     struct tree *tree = compaction->tree;
     const struct table_cursor_options options = {
         .format = &tree->format,
-        .grid = tree->options.shared->grid,
+        .grid = tree->options.shared->compaction->grid,
         .info = table,
         .key = table->key_min,
         .descending = false,
@@ -99,13 +104,30 @@ static bool select_table(struct compaction *compaction)
     return true;
 }
 
-bool compaction_select(struct compaction *compaction)
+/* What the selected inputs hold. */
+static uint64_t input_records(const struct compaction *compaction)
+{
+    const struct manifest_level *b = level_of(compaction, compaction->level_b);
+    uint64_t count =
+        compaction->from_memory ? compaction->tree->immutable->count : compaction->a->value_count;
+    const struct table_info *table = compaction->b_first;
+    for (uint32_t index = 0; index < compaction->b_count; index += 1) {
+        count += table->value_count;
+        table = manifest_level_next(b, table);
+    }
+    return count;
+}
+
+bool compaction_select(struct compaction *compaction, uint64_t snapshot_min)
 {
     assert(compaction->stage == COMPACTION_IDLE);
     assert(compaction->level_b < LEVELS);
+    assert(snapshot_min > 0);
+    compaction->snapshot_min = snapshot_min;
     compaction->from_memory = false;
     compaction->a = NULL;
     compaction->output_count = 0;
+    compaction->record_count = 0;
     compaction->now = (struct compaction_counters){0};
     const bool found =
         compaction->level_b == 0 ? select_immutable(compaction) : select_table(compaction);
@@ -117,6 +139,12 @@ bool compaction_select(struct compaction *compaction)
     compaction->drop_tombstones = manifest_is_bottom(
         &compaction->tree->manifest, compaction->level_b, compaction->key_min, compaction->key_max
     );
+    if (compaction->move_table) {
+        compaction->now.tables_moved = 1;
+        compaction->stage = COMPACTION_FINISHED;
+        return true;
+    }
+    compaction->record_count = input_records(compaction);
     compaction->stage = COMPACTION_SELECTED;
     return true;
 }
@@ -129,30 +157,37 @@ bool compaction_is_selected(const struct compaction *compaction)
 uint64_t compaction_record_count(const struct compaction *compaction)
 {
     assert(compaction->stage != COMPACTION_IDLE);
-    if (compaction->move_table) return 0;
-    const struct manifest_level *b = level_of(compaction, compaction->level_b);
-    uint64_t count =
-        compaction->from_memory ? compaction->tree->immutable->count : compaction->a->value_count;
-    const struct table_info *table = compaction->b_first;
-    for (uint32_t index = 0; index < compaction->b_count; index += 1) {
-        count += table->value_count;
-        table = manifest_level_next(b, table);
-    }
-    return count;
+    return compaction->record_count;
 }
 
-uint64_t compaction_block_count_max(const struct compaction *compaction)
+uint64_t compaction_record_done(const struct compaction *compaction)
 {
-    const uint64_t records = compaction_record_count(compaction);
-    if (records == 0) return 0; /* a move */
+    return compaction->now.records_in;
+}
+
+bool compaction_is_finished(const struct compaction *compaction)
+{
+    return compaction->stage == COMPACTION_FINISHED;
+}
+
+/* Of r records a block, a beat that starts with at most r - 1 in the block at hand and goes on by
+ * `records` closes at most ceil(records / r) + 1 value blocks: its last step, which may go beyond,
+ * fills one. In tables of v blocks, of which at most v - 1 were closed before, n + 1 more lie in at
+ * most ceil(n / v) + 1 of them; each may get all of its leaves, its filter and its root. */
+uint64_t compaction_blocks_extra(const struct table_geometry *geometry)
+{
+    const uint64_t index_blocks = geometry->blocks_max - geometry->value_blocks_max;
+    return 1 + 2 * index_blocks;
+}
+
+uint64_t compaction_block_count_max(const struct compaction *compaction, uint64_t records)
+{
+    if (records == 0) return 0;
     const struct table_geometry *geometry = &compaction->tree->format.geometry;
     const uint64_t value_blocks = div_ceil_u64(records, geometry->records_per_block);
-    const uint64_t full = value_blocks / geometry->value_blocks_max;
-    const uint64_t rest = value_blocks % geometry->value_blocks_max;
-    const uint64_t full_leaves = div_ceil_u64(geometry->value_blocks_max, geometry->leaf_fanout);
-    const uint64_t rest_leaves = div_ceil_u64(rest, geometry->leaf_fanout);
-    const uint64_t roots = full + (rest > 0 ? 1 : 0);
-    return value_blocks + full * full_leaves + rest_leaves + roots;
+    const uint64_t tables = div_ceil_u64(value_blocks, geometry->value_blocks_max) - 1;
+    const uint64_t index_blocks = geometry->blocks_max - geometry->value_blocks_max;
+    return value_blocks + tables * index_blocks + compaction_blocks_extra(geometry);
 }
 
 uint64_t compaction_entry_count_max(const struct compaction *compaction)
@@ -215,12 +250,16 @@ static enum progress cursor_prepare(
 }
 
 /* So many records of the block at hand were consumed; with the last one, goes on to the next block
- * and lets go of those behind. False, with the fault set: the table names a block that is not
- * its. */
+ * and lets go of those behind. False, with the fault set: the table has more blocks than it can. */
 static bool cursor_consume(
-    struct table_cursor *cursor, uint32_t *position, uint64_t *consumed, uint32_t count
+    struct compaction *compaction,
+    struct table_cursor *cursor,
+    uint32_t *position,
+    uint64_t *consumed,
+    uint32_t count
 )
 {
+    struct block_supply *supply = compaction->tree->options.shared->compaction->supply;
     *position += count;
     *consumed += count;
     assert(*position <= cursor->count);
@@ -229,7 +268,8 @@ static bool cursor_consume(
     *position = 0;
     table_cursor_next(cursor);
     for (uint32_t index = 0; index < cursor->finished_count; index += 1) {
-        if (grid_release(cursor->grid, cursor->finished[index]) != TACTUS_OK) return false;
+        if (block_supply_release(supply, cursor->finished[index])) continue;
+        return compaction_corrupt(compaction, &cursor->info, "a table has too many blocks");
     }
     return true;
 }
@@ -241,7 +281,10 @@ static enum progress side_a_prepare(struct compaction *compaction, struct side *
         return cursor_prepare(compaction, &pool->a, pool->a_position, pool->a_consumed, side);
     }
     const struct memory_table *immutable = compaction->tree->immutable;
-    side->count = immutable->count - compaction->memory_position;
+    side->count = (uint32_t)min_u64(
+        immutable->count - compaction->memory_position,
+        compaction->tree->format.geometry.records_per_block
+    );
     if (side->count > 0) side->records = memory_table_at(immutable, compaction->memory_position);
     return PROGRESS_DONE;
 }
@@ -305,13 +348,14 @@ static bool merge_consume(struct compaction *compaction, const struct merge *mer
     if (compaction->from_memory) {
         compaction->memory_position += merge->consumed_a;
     } else if (merge->consumed_a > 0) {
-        if (!cursor_consume(&pool->a, &pool->a_position, &pool->a_consumed, merge->consumed_a)) {
-            return false;
-        }
+        const bool consumed = cursor_consume(
+            compaction, &pool->a, &pool->a_position, &pool->a_consumed, merge->consumed_a
+        );
+        if (!consumed) return false;
     }
     if (merge->consumed_b == 0) return true;
     struct table_cursor *b = &pool->b[pool->b_current];
-    return cursor_consume(b, &pool->b_position, &pool->b_consumed, merge->consumed_b);
+    return cursor_consume(compaction, b, &pool->b_position, &pool->b_consumed, merge->consumed_b);
 }
 
 /* One merge step into the value block being built. */
@@ -360,7 +404,6 @@ static void compaction_done(struct compaction *compaction, struct compaction_poo
     );
     assert(now->records_in == compaction_record_count(compaction));
     pool->user = NULL;
-    compaction->reservation = NULL;
     compaction->stage = COMPACTION_FINISHED;
 }
 
@@ -378,27 +421,17 @@ static const struct table_info *input_of_the_future(const struct compaction *com
     return NULL;
 }
 
-void compaction_begin(
-    struct compaction *compaction, struct free_set_reservation *reservation, uint64_t snapshot_min
-)
+void compaction_begin(struct compaction *compaction)
 {
     assert(compaction->stage == COMPACTION_SELECTED);
-    assert(snapshot_min > 0);
-    compaction->snapshot_min = snapshot_min;
-    if (compaction->move_table) {
-        compaction->now.tables_moved = 1;
-        compaction->stage = COMPACTION_FINISHED;
-        return;
-    }
+    struct compaction_pool *pool = compaction->tree->options.shared->compaction;
+    assert(pool->user == NULL);
     const struct table_info *future = input_of_the_future(compaction);
     if (future != NULL) {
         (void)compaction_corrupt(compaction, future, "a table is newer than the beat");
         compaction->stage = COMPACTION_FAILED;
         return;
     }
-    struct compaction_pool *pool = compaction->tree->options.shared->compaction;
-    assert(pool->user == NULL);
-    assert(free_set_reservation_left(reservation) >= compaction_block_count_max(compaction));
     pool->user = compaction;
     pool->a_position = 0;
     pool->b_position = 0;
@@ -407,10 +440,8 @@ void compaction_begin(
     pool->b_current = 0;
     pool->b_left = compaction->b_count;
     pool->b_table = compaction->b_first;
-    table_builder_init(&pool->builder, &compaction->tree->format, pool->grid);
-    table_builder_set_reservation(&pool->builder, reservation);
+    table_builder_init(&pool->builder, &compaction->tree->format, pool->grid, pool->supply);
 
-    compaction->reservation = reservation;
     compaction->memory_position = 0;
     if (compaction->a != NULL) cursor_begin(&pool->a, compaction, compaction->a);
     if (compaction->b_count > 0) cursor_begin(&pool->b[0], compaction, compaction->b_first);
@@ -421,12 +452,20 @@ void compaction_begin(
     compaction->stage = COMPACTION_RUNNING;
 }
 
+/* Whether the beat's share is done. With the last record there is still the last table to be
+ * finished, in the same beat. */
+static bool target_is_reached(const struct compaction *compaction, uint64_t target)
+{
+    const uint64_t done = compaction->now.records_in;
+    return done >= target && done < compaction_record_count(compaction);
+}
+
 /* All control flow of a compaction. Each turn consumes records, so the loop takes at most as many
  * turns as there are records, but for the last. */
-enum progress compaction_advance(struct compaction *compaction)
+enum progress compaction_advance(struct compaction *compaction, uint64_t target)
 {
     struct compaction_pool *pool = compaction->tree->options.shared->compaction;
-    while (compaction->stage == COMPACTION_RUNNING) {
+    while (compaction->stage == COMPACTION_RUNNING && !target_is_reached(compaction, target)) {
         assert(pool->user == compaction);
         struct side a = {0};
         struct side b = {0};
@@ -443,8 +482,8 @@ enum progress compaction_advance(struct compaction *compaction)
             compaction_pool_abandon(pool);
         }
     }
-    assert(compaction->stage == COMPACTION_FINISHED || compaction->stage == COMPACTION_FAILED);
-    return compaction->stage == COMPACTION_FINISHED ? PROGRESS_DONE : PROGRESS_FAILED;
+    assert(compaction->stage != COMPACTION_IDLE && compaction->stage != COMPACTION_SELECTED);
+    return compaction->stage == COMPACTION_FAILED ? PROGRESS_FAILED : PROGRESS_DONE;
 }
 
 /* ---- Applying ------------------------------------------------------------------------------- */

@@ -2,15 +2,20 @@
  * of level B that it overlaps, into new tables of level B.
  *
  *   half-bar opens   compaction_select   chooses; nothing else happens
- *   half-bar ends    compaction_begin    takes the shared resources and the reservation
+ *   its beats        compaction_begin    takes the shared resources
  *                    compaction_advance  reads, merges, writes; PROGRESS_WAIT means grid_wait()
- *                    compaction_apply    changes levels and log; idle again
+ *   half-bar ends    compaction_apply    changes levels and log; idle again
  *
  * A tree has one for each target level. First half-bar: targets 1, 3, 5; second: 0, 2, 4, 6. So no
  * level is source and target at once, what select chose stays as it is until apply, and level 0 is
  * relieved before the immutable table comes. A half-bar's compactions are advanced one after the
  * other, each to its end, levels then trees ascending, for they share one pool of resources; and
- * applied in the same order, after all of them or each after its own.
+ * applied in the same order, after all of them. The one that is running when a beat ends stays as
+ * it is, with the blocks that it holds, and goes on in the next (half_bar.h).
+ *
+ * begin and advance touch the pool, its grid and supply, and read levels and immutable tables,
+ * which nobody changes between a beat's opening and its end: so they may run on a thread of their
+ * own (R7). select and apply are the writer's.
  *
  * Inputs are at most 1 + growth_factor tables. Outputs are at most as many as inputs, since they
  * are filled to a table's capacity; they may be none, when everything cancels. */
@@ -19,11 +24,11 @@
 
 #include "base/progress.h"
 #include "base/status.h"
+#include "lsm/block_supply.h"
 #include "lsm/manifest_level.h"
 #include "lsm/table_builder.h"
 #include "lsm/table_info.h"
 #include "lsm/table_reader.h"
-#include "storage/free_set.h"
 #include "storage/grid.h"
 #include "storage/superblock.h"
 
@@ -39,18 +44,19 @@ enum {
     COMPACTION_FRAMES = 3 * (TABLE_CURSOR_FRAMES + COMPACTION_READ_AHEAD) + TABLE_BUILDER_FRAMES
 };
 
-enum half_bar { HALF_BAR_FIRST, HALF_BAR_SECOND };
+enum half_bar_half { HALF_BAR_FIRST, HALF_BAR_SECOND };
 
 /* Targets of the first half of a bar are odd, of the second even. */
-static inline bool compaction_is_active(uint8_t level_b, enum half_bar half)
+static inline bool compaction_is_active(uint8_t level_b, enum half_bar_half half)
 {
     return level_b % 2 == (half == HALF_BAR_FIRST ? 1 : 0);
 }
 
 /* What the one running compaction needs; shared by all compactions of all trees. */
 struct compaction_pool {
-    struct grid *grid;   /* borrowed */
-    struct fault *fault; /* borrowed */
+    struct grid *grid;           /* borrowed, as are these */
+    struct block_supply *supply; /* of the beat that is worked on */
+    struct fault *fault;
 
     struct table_cursor a;
     struct table_cursor b[2]; /* the current table of B, and the next: its index is on its way */
@@ -62,11 +68,17 @@ struct compaction_pool {
     uint64_t a_consumed; /* records of the current table that were consumed */
     uint64_t b_consumed;
     struct table_builder builder;
-    struct compaction *user; /* the one that is between begin and the end of advance, or NULL */
+    struct compaction *user; /* the one that has begun and is not finished, or NULL */
 };
 
-/* Takes nothing from a budget: its blocks are frames of the grid. `grid` and `fault` are kept. */
-void compaction_pool_init(struct compaction_pool *pool, struct grid *grid, struct fault *fault);
+/* Takes nothing from a budget: its blocks are frames of the grid. `grid`, `supply` and `fault` are
+ * kept. */
+void compaction_pool_init(
+    struct compaction_pool *pool,
+    struct grid *grid,
+    struct block_supply *supply,
+    struct fault *fault
+);
 
 /* Drops what the running compaction pins, if one runs: before closing. */
 void compaction_pool_abandon(struct compaction_pool *pool);
@@ -86,8 +98,8 @@ struct compaction_counters {
 
 enum compaction_stage {
     COMPACTION_IDLE,     /* nothing selected, or applied */
-    COMPACTION_SELECTED, /* there is work for the half-bar's end; begin comes next */
-    COMPACTION_RUNNING,
+    COMPACTION_SELECTED, /* there is work for the half-bar's beats; begin comes next */
+    COMPACTION_RUNNING,  /* maybe between two beats */
     COMPACTION_FINISHED, /* outputs are in the grid; apply comes next */
     COMPACTION_FAILED    /* the fault says why; the database can only be closed */
 };
@@ -113,45 +125,55 @@ struct compaction {
     uint32_t output_count;
     struct key key_min; /* of the union of all inputs */
     struct key key_max;
-    uint64_t snapshot_min;    /* first beat that sees the outputs */
-    uint32_t memory_position; /* records of the immutable table that were consumed */
-    struct free_set_reservation *reservation;
+    uint64_t snapshot_min;            /* first beat that sees the outputs */
+    uint64_t record_count;            /* of all inputs; 0: a move */
+    uint32_t memory_position;         /* records of the immutable table that were consumed */
     struct compaction_counters now;   /* of this compaction */
     struct compaction_counters total; /* of all that were applied */
 };
 
 /* The half-bar opens: chooses what to compact into level_b. Level 0: the immutable table, unless it
- * is empty or flushed. Level above: if level_b - 1 is at its limit, its table that overlaps least.
- * True if there is work. */
-bool compaction_select(struct compaction *compaction);
+ * is empty. Level above: if level_b - 1 is at its limit, its table that overlaps least.
+ * `snapshot_min` is the first beat of the next half-bar, which sees the outputs. True if there is
+ * work; a move is finished with this already. */
+bool compaction_select(struct compaction *compaction, uint64_t snapshot_min);
 
 /* Whether select found work that is not yet applied. */
 bool compaction_is_selected(const struct compaction *compaction);
 
-/* The most blocks that the selected compaction acquires; exact if no records meet their like. */
-uint64_t compaction_block_count_max(const struct compaction *compaction);
+/* The most blocks that it acquires while it goes on from where it is by `records` records, in one
+ * beat: with carried partial blocks, and one block more than asked for. */
+uint64_t compaction_block_count_max(const struct compaction *compaction, uint64_t records);
+
+/* The most blocks of a beat, for each selected compaction beyond those that its records fill. */
+uint64_t compaction_blocks_extra(const struct table_geometry *geometry);
 
 /* The most events that its apply appends to the manifest log. */
 uint64_t compaction_entry_count_max(const struct compaction *compaction);
 
-/* The most records that it reads: the measure of work. */
+/* Records that it reads in all, the measure of work, 0 for a move; and that it has read. */
 uint64_t compaction_record_count(const struct compaction *compaction);
+uint64_t compaction_record_done(const struct compaction *compaction);
 
-/* The half-bar ends. `reservation` has room for compaction_block_count_max() and is kept until
- * advance is done; `snapshot_min` is the first beat of the next half-bar. The pool must be free. */
-void compaction_begin(
-    struct compaction *compaction, struct free_set_reservation *reservation, uint64_t snapshot_min
-);
+/* Its first beat: the pool must be free. */
+void compaction_begin(struct compaction *compaction);
 
-/* Goes on until it must wait, or is done. Inputs are released to the free set as they are consumed.
- * PROGRESS_WAIT: call grid_wait(), then again. PROGRESS_FAILED: a block cannot be read, or is not
- * what a table's block must be; the grid's fault says which, and nothing is pinned any more. Writes
- * may still be in flight when it is done: grid_writes_finish() before a checkpoint. */
-enum progress compaction_advance(struct compaction *compaction);
+/* Goes on until record_done has reached `target`, by at most a value block of each side more, or
+ * until it must wait; with the last record it is finished, too. What it releases and acquires goes
+ * through the pool's supply.
+ *
+ *   PROGRESS_DONE    target is reached; compaction_is_finished() says whether that was the end
+ *   PROGRESS_WAIT    call grid_wait(), then again
+ *   PROGRESS_FAILED  a block cannot be read, or is not what a table's block must be; the pool's
+ *                    fault says which, and nothing is pinned any more
+ *
+ * Writes may still be in flight when it is done: grid_writes_finish() before a checkpoint. */
+enum progress compaction_advance(struct compaction *compaction, uint64_t target);
+bool compaction_is_finished(const struct compaction *compaction);
 
-/* Changes levels and log; the log's reservation is made. The order is part of the format's history:
- * input A, inputs B ascending are updated (seen up to snapshot_min - 1), outputs inserted
- * ascending, inputs B descending then A removed; a moved table is one update. */
+/* The half-bar ends. Changes levels and log; the log's reservation is made. The order is part of
+ * the format's history: input A, inputs B ascending are updated (seen up to snapshot_min - 1),
+ * outputs inserted ascending, inputs B descending then A removed; a moved table is one update. */
 void compaction_apply(struct compaction *compaction);
 
 #endif

@@ -9,20 +9,16 @@
 #include "base/poison.h"
 
 void table_builder_init(
-    struct table_builder *builder, const struct table_format *format, struct grid *grid
+    struct table_builder *builder,
+    const struct table_format *format,
+    struct grid *grid,
+    struct block_supply *supply
 )
 {
     assert(format->tree > 0);
     assert(format->kernels == kernels_for(&format->shape));
     assert(format->geometry.records_per_block > 0);
-    *builder = (struct table_builder){.format = format, .grid = grid};
-}
-
-void table_builder_set_reservation(
-    struct table_builder *builder, struct free_set_reservation *reservation
-)
-{
-    builder->reservation = reservation;
+    *builder = (struct table_builder){.format = format, .grid = grid, .supply = supply};
 }
 
 void table_builder_begin(struct table_builder *builder, uint64_t snapshot_min)
@@ -53,15 +49,13 @@ bool table_builder_is_full(const struct table_builder *builder)
 
 /* ---- Blocks --------------------------------------------------------------------------------- */
 
-/* The next address of the reservation, which was made for as many blocks as a table may have. */
 static struct block_reference table_builder_write(
     struct table_builder *builder, struct block_frame **frame
 )
 {
-    assert(builder->reservation != NULL);
     struct grid *grid = builder->grid;
     block_header_of((*frame)->data)->snapshot = builder->snapshot_min;
-    const uint64_t address = free_set_acquire(&grid->free_set, builder->reservation);
+    const uint64_t address = block_supply_take(builder->supply);
     const struct block_reference reference = grid_write_start(grid, *frame, address);
     assert(reference.address == address);
     grid_unref(grid, *frame);

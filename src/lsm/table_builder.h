@@ -2,9 +2,9 @@
 #ifndef TACTUS_LSM_TABLE_BUILDER_H
 #define TACTUS_LSM_TABLE_BUILDER_H
 
+#include "lsm/block_supply.h"
 #include "lsm/table_info.h"
 #include "lsm/table_layout.h"
-#include "storage/free_set.h"
 #include "storage/grid.h"
 
 #include <stdbool.h>
@@ -14,7 +14,7 @@ enum { TABLE_BUILDER_FRAMES = 3 }; /* frames that a builder holds at most */
 
 /*   begin --> space, advance --> ... --> finish --> begin ...
  *
- * Addresses come from the reservation in one order (R12): a full value block takes its own and is
+ * Addresses come from the supply in one order (R12): a full value block takes its own and is
  * written at once; a full leaf follows its last value block; finish() takes those of a value block
  * and leaf that are not full, then the root's. So the same records give the same addresses, however
  * many beats they took.
@@ -26,7 +26,7 @@ struct table_builder {
     const struct table_format *format; /* kept */
     struct grid *grid;                 /* kept */
 
-    struct free_set_reservation *reservation; /* borrowed for a beat: see set_reservation */
+    struct block_supply *supply; /* kept: the next block's address is its next */
     uint64_t snapshot_min;
     struct block_frame *value; /* each referenced, or NULL while it has nothing in it */
     struct block_frame *leaf;
@@ -41,15 +41,13 @@ struct table_builder {
     bool is_open;
 };
 
-/* The format has its kernels and a geometry that fits. */
+/* The format has its kernels and a geometry that fits. Whenever a block is written, `supply` has an
+ * address left: geometry.blocks_max are enough for a whole table. */
 void table_builder_init(
-    struct table_builder *builder, const struct table_format *format, struct grid *grid
-);
-
-/* From which reservation the addresses of the blocks written next are taken; kept until the next
- * call. It has to hold what they need: geometry.blocks_max for a whole table. */
-void table_builder_set_reservation(
-    struct table_builder *builder, struct free_set_reservation *reservation
+    struct table_builder *builder,
+    const struct table_format *format,
+    struct grid *grid,
+    struct block_supply *supply
 );
 
 /* Starts a table, visible from the beat `snapshot_min` on. */

@@ -285,6 +285,21 @@ void free_set_forfeit(struct free_set *set, struct free_set_reservation *reserva
     *reservation = (struct free_set_reservation){.session = UINT64_MAX};
 }
 
+void free_set_reservation_list(
+    const struct free_set *set, const struct free_set_reservation *reservation, uint64_t *addresses
+)
+{
+    assert(reservation->session == set->session);
+    const uint64_t count = free_set_reservation_left(reservation);
+    uint64_t position = reservation->cursor;
+    for (uint64_t index = 0; index < count; index += 1) {
+        position = bit_set_find_first_clear(&set->acquired, position);
+        assert(position < reservation->limit);
+        position += 1;
+        addresses[index] = position;
+    }
+}
+
 uint64_t free_set_reservation_left(const struct free_set_reservation *reservation)
 {
     assert(reservation->acquired_count <= reservation->block_count);

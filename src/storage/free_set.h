@@ -112,6 +112,12 @@ uint64_t free_set_acquire(struct free_set *set, struct free_set_reservation *res
 /* Gives back what the reservation did not acquire; it is dead then. */
 void free_set_forfeit(struct free_set *set, struct free_set_reservation *reservation);
 
+/* The addresses that the reservation will acquire, ascending, free_set_reservation_left() of them,
+ * into `addresses`. */
+void free_set_reservation_list(
+    const struct free_set *set, const struct free_set_reservation *reservation, uint64_t *addresses
+);
+
 /* Blocks that the reservation may still acquire. */
 uint64_t free_set_reservation_left(const struct free_set_reservation *reservation);
 

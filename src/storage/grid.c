@@ -406,8 +406,6 @@ struct block_reference grid_write_start(
     assert(!grid->options.read_only);
     assert(address > 0);
     assert(address <= grid->block_count);
-    assert(!free_set_is_free(&grid->free_set, address));
-    assert(!free_set_is_released(&grid->free_set, address));
     assert(frame->references > 0);
     assert(frame->address == 0);
 

@@ -145,10 +145,10 @@ void grid_unref(struct grid *grid, struct block_frame *frame);
  * builds writes every byte below `size`. */
 struct block_frame *grid_frame_take(struct grid *grid);
 
-/* Seals the block and starts to write it at `address`, which must be acquired and within
- * block_count. The caller has set type, tree, size, snapshot and metadata in the header, and keeps
- * its own reference: the frame may be read on, but not changed. Waits for a slot if none is free.
- * In a poisoned grid nothing is written; grid_writes_finish() says so. */
+/* Seals the block and starts to write it at `address`, which must be acquired, or be the next of a
+ * reservation, and within block_count. The caller has set type, tree, size, snapshot and metadata
+ * in the header, and keeps its own reference: the frame may be read on, but not changed. Waits for
+ * a slot if none is free. In a poisoned grid nothing is written; grid_writes_finish() says so. */
 struct block_reference grid_write_start(
     struct grid *grid, struct block_frame *frame, uint64_t address
 );

@@ -62,7 +62,8 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
     fixture->shared.scratch = budget_take(budget, fixture->shared.scratch_bytes, 1, 64);
     node_pool_init(&fixture->nodes, budget, options->tables_max);
     manifest_log_init(&fixture->log, budget, &log);
-    compaction_pool_init(&fixture->pool, &storage->grid, &storage->fault);
+    block_supply_init(&fixture->supply, budget, LSM_FIXTURE_SUPPLY);
+    compaction_pool_init(&fixture->pool, &storage->grid, &fixture->supply, &storage->fault);
     tree_init(&fixture->tree, budget, &tree);
     scan_tree_init(&fixture->scan, budget, &scan);
 }
@@ -91,15 +92,20 @@ void lsm_fixture_begin(
     assert(budget_used(&budget) <= size);
 }
 
+bool lsm_fixture_select(struct lsm_fixture *fixture, struct compaction *compaction)
+{
+    return compaction_select(compaction, fixture->beat + fixture->options.bar_beats / 2);
+}
+
 static void select_for_half_bar(struct lsm_fixture *fixture)
 {
     const uint64_t half = fixture->options.bar_beats / 2;
     if (fixture->beat % half != 0) return;
     const bool is_first = fixture->beat % fixture->options.bar_beats == 0;
-    const enum half_bar which = is_first ? HALF_BAR_FIRST : HALF_BAR_SECOND;
+    const enum half_bar_half which = is_first ? HALF_BAR_FIRST : HALF_BAR_SECOND;
     for (uint8_t level = 0; level < LEVELS; level += 1) {
         if (compaction_is_active(level, which)) {
-            (void)compaction_select(&fixture->tree.compactions[level]);
+            (void)lsm_fixture_select(fixture, &fixture->tree.compactions[level]);
         }
     }
 }
@@ -158,19 +164,24 @@ void lsm_fixture_end(struct lsm_fixture *fixture)
     fixture->region = NULL;
 }
 
+/* All of its work, as one instalment. */
 static enum tactus_status compaction_run(
     struct lsm_fixture *fixture,
     struct compaction *compaction,
     struct free_set_reservation *reservation
 )
 {
-    compaction_begin(compaction, reservation, fixture->beat + 1);
-    enum progress progress = compaction_advance(compaction);
+    struct grid *grid = &fixture->storage.grid;
+    block_supply_fill(&fixture->supply, &grid->free_set, reservation);
+    if (!compaction_is_finished(compaction)) compaction_begin(compaction);
+    enum progress progress = compaction_advance(compaction, UINT64_MAX);
     while (progress == PROGRESS_WAIT) {
-        grid_wait(&fixture->storage.grid);
-        progress = compaction_advance(compaction);
+        grid_wait(grid);
+        progress = compaction_advance(compaction, UINT64_MAX);
     }
-    return progress == PROGRESS_DONE ? TACTUS_OK : fixture->storage.fault.status;
+    if (progress == PROGRESS_FAILED) return fixture->storage.fault.status;
+    assert(compaction_is_finished(compaction));
+    return block_supply_settle(&fixture->supply, grid, reservation);
 }
 
 enum tactus_status lsm_fixture_half_bar_end(struct lsm_fixture *fixture)
@@ -188,7 +199,8 @@ enum tactus_status lsm_fixture_half_bar_end(struct lsm_fixture *fixture)
     for (uint8_t level = 0; level < LEVELS; level += 1) {
         const struct compaction *compaction = &fixture->tree.compactions[level];
         if (!compaction_is_selected(compaction)) continue;
-        const uint64_t blocks = compaction_block_count_max(compaction);
+        const uint64_t records = compaction_record_count(compaction);
+        const uint64_t blocks = compaction_block_count_max(compaction, records);
         is_reserved = is_reserved && free_set_reserve(set, blocks, &reservations[level]);
     }
     assert(is_reserved);
@@ -201,9 +213,7 @@ enum tactus_status lsm_fixture_half_bar_end(struct lsm_fixture *fixture)
         if (has_run[level]) TRY(compaction_run(fixture, compaction, &reservations[level]));
     }
     for (uint8_t level = 0; level < LEVELS; level += 1) {
-        if (!has_run[level]) continue;
-        compaction_apply(&fixture->tree.compactions[level]);
-        free_set_forfeit(set, &reservations[level]);
+        if (has_run[level]) compaction_apply(&fixture->tree.compactions[level]);
     }
     manifest_log_forfeit(&fixture->log);
     free_set_forfeit(set, &log_reservation);

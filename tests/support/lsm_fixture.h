@@ -20,13 +20,14 @@ struct lsm_fixture_options {
     uint64_t block_count_max; /* 0: 8192 */
 };
 
-enum { LSM_FIXTURE_TREE = 3, LSM_FIXTURE_LOOKUPS = 4 };
+enum { LSM_FIXTURE_TREE = 3, LSM_FIXTURE_LOOKUPS = 4, LSM_FIXTURE_SUPPLY = 4096 };
 
 struct lsm_fixture {
     struct lsm_fixture_options options;
     struct storage_fixture storage;
     struct node_pool nodes;
     struct manifest_log log;
+    struct block_supply supply;
     struct compaction_pool pool;
     struct lsm_shared shared;
     struct tree tree;
@@ -61,7 +62,10 @@ void lsm_fixture_end(struct lsm_fixture *fixture);
  * compaction or checkpoint ran into. */
 enum tactus_status lsm_fixture_boundary(struct lsm_fixture *fixture, bool capture);
 
-/* Of the half-bar that ends: compactions and manifest log. Part of the boundary. */
+/* Chooses the work of a half-bar that opens with the beat at hand. */
+bool lsm_fixture_select(struct lsm_fixture *fixture, struct compaction *compaction);
+
+/* Of the half-bar that ends: compactions, each whole, and manifest log. Part of the boundary. */
 enum tactus_status lsm_fixture_half_bar_end(struct lsm_fixture *fixture);
 
 /* Boundaries up to the end of the bar. */

@@ -3,6 +3,8 @@
 #include "base/integer.h"
 #include "support/test.h"
 
+#include <stdlib.h>
+
 enum { BLOCKS = 4096, FRAMES_PINNED = 32 };
 
 static void open_grid(struct table_fixture *fixture, uint64_t block_count)
@@ -68,8 +70,11 @@ struct table_info table_fixture_build(
     struct table_info info;
     const uint64_t blocks = fixture->format.geometry.blocks_max;
     EXPECT(free_set_reserve(&grid->free_set, blocks, &reservation));
-    table_builder_init(&builder, &fixture->format, grid);
-    table_builder_set_reservation(&builder, &reservation);
+    struct block_supply supply = {
+        .addresses = calloc(blocks, sizeof(uint64_t)), .capacity = (uint32_t)blocks};
+    assert(supply.addresses != NULL);
+    block_supply_fill(&supply, &grid->free_set, &reservation);
+    table_builder_init(&builder, &fixture->format, grid, &supply);
     table_builder_begin(&builder, 5);
     for (uint32_t index = 0; index < count;) {
         uint32_t room;
@@ -82,8 +87,9 @@ struct table_info table_fixture_build(
         index += piece;
     }
     table_builder_finish(&builder, &info);
-    free_set_forfeit(&grid->free_set, &reservation);
+    EXPECT(block_supply_settle(&supply, grid, &reservation) == TACTUS_OK);
     EXPECT(grid_writes_finish(grid) == TACTUS_OK);
+    free(supply.addresses);
     return info;
 }
 

@@ -210,7 +210,10 @@ TEST(compaction, knows_how_many_blocks_and_events_it_needs)
     const struct compaction *flush = &fixture.tree.compactions[0];
     EXPECT(compaction_is_selected(flush));
     EXPECT(compaction_record_count(flush) == 400);
-    EXPECT(compaction_block_count_max(flush) == 2 + 1 + 1); /* value blocks, leaf, root */
+    /* Value blocks, one begun before; and leaf and root of two tables. */
+    EXPECT(compaction_block_count_max(flush, 400) == 2 + 1 + 2 * (1 + 1));
+    EXPECT(compaction_block_count_max(flush, 1) == 1 + 1 + 2 * (1 + 1));
+    EXPECT(compaction_block_count_max(flush, 0) == 0);
     EXPECT(compaction_entry_count_max(flush) == 1);
     const uint64_t acquired = free_set_count_acquired(&fixture.storage.grid.free_set);
     bar();
@@ -301,12 +304,9 @@ TEST(compaction, refuses_a_table_that_is_newer_than_now)
     bar();
     fixture.beat = 3; /* as if a hostile log had brought the table from the future */
     struct compaction *compaction = &fixture.tree.compactions[0];
-    EXPECT(compaction_select(compaction));
-    struct free_set *set = &fixture.storage.grid.free_set;
-    struct free_set_reservation reservation;
-    EXPECT(free_set_reserve(set, compaction_block_count_max(compaction), &reservation));
-    compaction_begin(compaction, &reservation, fixture.beat + 1);
-    EXPECT(compaction_advance(compaction) == PROGRESS_FAILED);
+    EXPECT(compaction_select(compaction, fixture.beat + 1));
+    compaction_begin(compaction);
+    EXPECT(compaction_advance(compaction, UINT64_MAX) == PROGRESS_FAILED);
     EXPECT(fixture.storage.fault.status == TACTUS_CORRUPT);
     end();
 }
@@ -393,10 +393,7 @@ TEST(compaction, is_abandoned_when_the_database_closes_in_its_middle)
     EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
     EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
     struct compaction *compaction = &fixture.tree.compactions[0];
-    struct free_set *set = &fixture.storage.grid.free_set;
-    struct free_set_reservation reservation;
-    EXPECT(free_set_reserve(set, compaction_block_count_max(compaction), &reservation));
-    compaction_begin(compaction, &reservation, fixture.beat + 1);
+    compaction_begin(compaction);
     EXPECT(fixture.pool.user == compaction);
     compaction_pool_abandon(&fixture.pool);
     compaction_pool_abandon(&fixture.pool); /* nothing runs: fine */

@@ -6,6 +6,8 @@
 
 static struct table_fixture fixture;
 static struct free_set_reservation reservation;
+static uint64_t addresses[4096];
+static struct block_supply supply;
 static struct table_builder builder;
 
 /* 4-KiB blocks of 31 objects each; 99 value blocks to a leaf. */
@@ -20,13 +22,14 @@ static void begin(uint32_t value_count_max)
     table_fixture_begin(&fixture, &options);
     struct grid *grid = &fixture.storage.grid;
     EXPECT(free_set_reserve(&grid->free_set, fixture.format.geometry.blocks_max, &reservation));
-    table_builder_init(&builder, &fixture.format, grid);
-    table_builder_set_reservation(&builder, &reservation);
+    supply = (struct block_supply){.addresses = addresses, .capacity = COUNT_OF(addresses)};
+    block_supply_fill(&supply, &grid->free_set, &reservation);
+    table_builder_init(&builder, &fixture.format, grid, &supply);
 }
 
 static void end(void)
 {
-    free_set_forfeit(&fixture.storage.grid.free_set, &reservation);
+    EXPECT(block_supply_settle(&supply, &fixture.storage.grid, &reservation) == TACTUS_OK);
     EXPECT(grid_writes_finish(&fixture.storage.grid) == TACTUS_OK);
     EXPECT(fixture.storage.grid.cache.pinned_count == 0);
     table_fixture_end(&fixture);
@@ -44,7 +47,7 @@ static void put(uint64_t first, uint32_t count)
 
 static uint64_t acquired(void)
 {
-    return free_set_count_acquired(&fixture.storage.grid.free_set);
+    return supply.taken;
 }
 
 TEST(table_builder, a_table_of_one_record_has_three_blocks)
