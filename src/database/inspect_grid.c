@@ -180,6 +180,7 @@ enum tactus_status inspect_tables(struct inspect *inspect)
         if (table->copy_address != 0) inspect_number(writer, "copy", table->copy_address);
         inspect_checksum(writer, "checksum", table->checksum);
         inspect_number(writer, "records", table->value_count);
+        inspect_text(writer, "tombstones", table->has_tombstones ? "yes" : "no");
         inspect_number(writer, "snapshot_min", table->snapshot_min);
         key_value(writer, "key_min", table->key_min, key_bits);
         key_value(writer, "key_max", table->key_max, key_bits);

@@ -70,6 +70,7 @@ static enum tactus_status replay_transaction(
         forest_overlay_settle(&db->forest, &replay);
         return TACTUS_OK;
     }
+    db->forest.schedule.short_of_room = entry->short_of_room;
     TRY(replay_beats(db, entry, &commit, head));
     TRY(forest_replay_apply(&db->forest, &replay));
     forest_settle(&db->forest, &commit, replay.timestamps, replay.kinds);
@@ -89,7 +90,9 @@ static enum tactus_status replay_checkpoint(
     if (db->read_only) return TACTUS_OK;
     const uint32_t none[COLLECTIONS_MAX] = {0};
     const struct forest_commit commit = {.entry_bytes = entry->rounded_bytes, .event_counts = none};
+    db->forest.schedule.short_of_room = false;
     TRY(replay_beats(db, entry, &commit, before));
+    db->forest.schedule.short_of_room = entry->short_of_room;
     forest_count_entry(&db->forest, entry->rounded_bytes);
     return forest_checkpoint(&db->forest, after);
 }
@@ -115,6 +118,7 @@ static enum tactus_status replay(tactus_db *db)
     if (db->read_only) return TACTUS_OK;
 
     const struct journal_position head = journal_head(journal);
+    db->forest.schedule.short_of_room = false;
     return replay_captured(db, &head);
 }
 

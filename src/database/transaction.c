@@ -546,6 +546,7 @@ static enum tactus_status transaction_write(
     const struct journal_append append = {
         .kind = JOURNAL_TRANSACTION,
         .beat = db->forest.schedule.beat,
+        .short_of_room = db->forest.schedule.short_of_room,
         .event_count = txn->event_count,
         .body_size = txn->body_size,
         .durable = db->options.sync == TACTUS_SYNC_COMMIT,
@@ -599,14 +600,18 @@ static enum tactus_status checkpoint_write(tactus_db *db)
     struct forest *forest = &db->forest;
     const uint32_t none[COLLECTIONS_MAX] = {0};
     const struct forest_commit commit = {.entry_bytes = SECTOR_SIZE, .event_counts = none};
+    const bool short_of_room = forest->schedule.short_of_room;
+    forest->schedule.short_of_room = false;
     if (forest_beat_is_full(forest, &commit)) {
         const struct journal_position head = journal_head(&db->journal);
         TRY(forest_close_beat(forest, &head));
     }
+    forest->schedule.short_of_room = short_of_room;
     TRY(grid_status(&db->grid));
     const struct journal_append append = {
         .kind = JOURNAL_CHECKPOINT,
         .beat = forest->schedule.beat,
+        .short_of_room = short_of_room,
         .durable = true,
     };
     uint64_t op = 0;
@@ -622,10 +627,17 @@ static enum tactus_status checkpoint_write(tactus_db *db)
 enum tactus_status database_checkpoint(tactus_db *db)
 {
     struct forest *forest = &db->forest;
+    const struct schedule *schedule = &forest->schedule;
     /* A checkpoint of what a complete one covers already would be an op about nothing. */
-    if (forest->schedule.covered.op == journal_head(&db->journal).op) return TACTUS_OK;
-    if (forest_admit_checkpoint(forest) != TACTUS_OK) return database_failed(db);
+    const bool is_covered = schedule->covered.op == journal_head(&db->journal).op;
+    if (forest_admit_checkpoint(forest) != TACTUS_OK) {
+        return is_covered ? TACTUS_OK : database_failed(db);
+    }
     database_end_runs(db);
-    if (checkpoint_write(db) != TACTUS_OK) return write_failed(db);
-    return TACTUS_OK;
+    if (!is_covered && checkpoint_write(db) != TACTUS_OK) return write_failed(db);
+    /* What a checkpoint has let go is free when it takes effect, some beats later (S8). Where room
+     * is short nobody may be admitted to bring these beats: a second one does. */
+    if (!schedule->short_of_room || !schedule->effect_pending) return TACTUS_OK;
+    if (forest_admit_checkpoint(forest) != TACTUS_OK) return TACTUS_OK;
+    return checkpoint_write(db) == TACTUS_OK ? TACTUS_OK : write_failed(db);
 }

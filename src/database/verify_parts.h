@@ -42,6 +42,7 @@ struct verify {
     uint64_t blocks_read;
     uint64_t bytes_read;
     uint64_t record_count;
+    bool has_tombstones; /* the table at hand */
     uint64_t entry_count;
 };
 

@@ -72,6 +72,7 @@ static void records_look(
     for (uint32_t index = 0; index < count; index += 1) {
         const char *what = record_fault(rules, record);
         if (what != NULL) verify_block_fault(verify, want, what);
+        if (record_is_tombstone(&rules->format->shape, record)) verify->has_tombstones = true;
         record += rules->format->shape.record_size;
     }
 }
@@ -162,9 +163,12 @@ static void table_look(struct verify *verify, const struct table_info *table)
         return;
     }
     const uint32_t leaf_count = table_root_decode(verify->blocks[0]).leaf_count;
+    verify->has_tombstones = false;
     for (uint32_t index = 0; index < leaf_count && verify->status == TACTUS_OK; index += 1) {
         leaf_look(verify, table, &rules, index);
     }
+    if (verify->is_incomplete || verify->has_tombstones == table->has_tombstones) return;
+    verify_block_fault(verify, &want, "the manifest log is wrong about a table's tombstones");
 }
 
 void verify_tables(struct verify *verify)

@@ -15,9 +15,17 @@ enum { ADMIT_LAST_LEVEL = 8, ADMIT_LAST_LEVEL_REMOVES = 5 };
  * free (R14). */
 static_assert(MANIFEST_TABLES_A_BAR == 1, "tables are counted as bars times trees");
 
-/* Of W, and of twice and thrice W, what must be free: so that whatever one bar acquires is there,
- * and removes have bars left in which their tombstones sink (storage.md S7, for keep = 1). */
-enum { ADMIT_BARS = 6, ADMIT_BARS_REMOVES = 3 };
+/* Of W, what must be free (storage.md S7, for keep = 1): under size_max, and in the file, whose
+ * growth the disk may refuse. Whatever a bar acquires is there then, and removals have bars left in which
+ * their tombstones sink. Within two more W the work is done in haste, ordinary commits' too: what
+ * was removed before makes room for them, instead of only being refused to them. */
+enum {
+    ADMIT_BARS = 6,
+    ADMIT_BARS_REMOVES = 3,
+    ADMIT_BARS_IN_FILE = 4,
+    HASTE_BARS = 8,
+    HASTE_BARS_IN_FILE = 6
+};
 
 static struct tree_levels tree_levels_of(const struct tree *tree)
 {
@@ -101,28 +109,56 @@ static enum tactus_status forest_limit(struct forest *forest, const char *what)
     return fault_set(forest->options.fault, found);
 }
 
-/* What is left of this bar, and all of the next so many, get room in the file now: nothing can be
- * refused once a beat is closed. What the open bar has acquired already is counted once more:
- * simple, and bounded by one W. */
-static enum tactus_status forest_grow_ahead(struct forest *forest, uint64_t bars)
+/* Makes the file long enough for so many more blocks. LIMIT: size_max does not hold them; FULL: the
+ * disk does not. Nothing changed. */
+static enum tactus_status forest_make_room(struct forest *forest, uint64_t blocks)
 {
     struct grid *grid = forest->options.grid;
-    const struct schedule *schedule = &forest->schedule;
-    const uint64_t blocks = schedule->bar_blocks + bars * schedule->bar_blocks_next;
     const uint64_t highest = free_set_nth_free(&grid->free_set, blocks);
     if (highest == 0) return forest_limit(forest, "commit: size_max is reached");
     if (highest <= grid->block_count) return TACTUS_OK;
     return grid_grow(grid, highest);
 }
 
-/* Tables and levels are asked about at every commit: what only joins the open beat is flushed by
- * the next checkpoint, which is not refused for them. Blocks are when a beat is to be closed: a
- * checkpoint asks for its own. */
-enum tactus_status forest_admit(struct forest *forest, const struct forest_commit *commit)
+/* As forest_make_room(), but a refusal is no fault of anyone's. */
+static bool forest_has_room(struct forest *forest, uint64_t blocks)
+{
+    const struct fault before = *forest->options.fault;
+    if (forest_make_room(forest, blocks) == TACTUS_OK) return true;
+    *forest->options.fault = before;
+    return false;
+}
+
+/* So many bars as they may be at worst now; never less than the open bar and all that the next can
+ * be. A beat reserves more than W counts by at most compaction_blocks_extra() for each compaction,
+ * which is less than the tables that W has for it: so 2 W hold any bar and its reservations. */
+static uint64_t bars_blocks(const struct schedule *schedule, uint32_t bars)
+{
+    return max_u64(bars * schedule->bar_blocks, schedule->bar_blocks + schedule->bar_blocks_next);
+}
+
+/* Makes the file as long as it should be; says whether that was refused, or size_max is near. */
+static bool forest_is_short_of_room(struct forest *forest)
 {
     const struct schedule *schedule = &forest->schedule;
+    const uint64_t free_blocks = free_set_count_free(&forest->options.grid->free_set);
+    const bool has_room = forest_has_room(forest, bars_blocks(schedule, HASTE_BARS_IN_FILE));
+    return !has_room || free_blocks < HASTE_BARS * schedule->bar_blocks;
+}
+
+/* Tables and levels are asked about at every commit: what only joins the open beat is flushed by
+ * the next checkpoint, which is not refused for them. Blocks are when a beat is to be closed: a
+ * checkpoint asks for its own.
+ *
+ * They have to be in the file, not only under size_max: so a disk that is full leaves removals the
+ * same room as a file that is. Whether it was short of room is the op's to say, for the room on a
+ * disk is no part of the history. */
+enum tactus_status forest_admit(struct forest *forest, const struct forest_commit *commit)
+{
+    struct schedule *schedule = &forest->schedule;
     const bool removes_only = commit->removes_only;
     const uint32_t bars = removes_only ? ADMIT_BARS_REMOVES : ADMIT_BARS;
+    schedule->short_of_room = false;
     if (!manifest_room(&forest->trees[0].manifest, bars * forest->tree_count)) {
         return forest_limit(forest, "commit: tables_max is reached");
     }
@@ -134,9 +170,11 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
     if (free_blocks < bars * schedule->bar_blocks) {
         return forest_limit(forest, "commit: size_max is reached");
     }
-    /* A half-bar's end is where blocks are acquired; the next one lies in this bar or the next. */
-    if (schedule->beat % (schedule->bar_beats / 2) != 0) return TACTUS_OK;
-    return forest_grow_ahead(forest, 1);
+    schedule->short_of_room = forest_is_short_of_room(forest);
+    if (!schedule->short_of_room) return TACTUS_OK;
+    return forest_make_room(
+        forest, bars_blocks(schedule, removes_only ? bars : ADMIT_BARS_IN_FILE)
+    );
 }
 
 /* It closes up to three bars: the open one, if its entry does not fit the last beat, the one that
@@ -144,13 +182,11 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
  * free in it are enough: they hold what is in memory now, and nothing comes in. */
 enum tactus_status forest_admit_checkpoint(struct forest *forest)
 {
-    const struct fault before = *forest->options.fault;
-    const enum tactus_status status = forest_grow_ahead(forest, 2);
-    if (status == TACTUS_OK) return TACTUS_OK;
-    const struct grid *grid = forest->options.grid;
-    const uint64_t blocks = 2 * forest->schedule.bar_blocks;
-    const uint64_t highest = free_set_nth_free(&grid->free_set, blocks);
-    if (highest == 0 || highest > grid->block_count) return status;
-    *forest->options.fault = before;
-    return TACTUS_OK;
+    struct schedule *schedule = &forest->schedule;
+    schedule->short_of_room = forest_is_short_of_room(forest);
+    if (!schedule->short_of_room) return TACTUS_OK;
+    if (forest_has_room(forest, schedule->bar_blocks + 2 * schedule->bar_blocks_next)) {
+        return TACTUS_OK;
+    }
+    return forest_make_room(forest, 2 * schedule->bar_blocks);
 }

@@ -54,6 +54,7 @@ struct schedule {
     uint64_t beat_capture;                 /* of the current checkpoint */
     uint64_t replay_through;               /* compactions of beats up to it are in the file (R10) */
     bool checkpoint_due;                   /* at this bar's end */
+    bool short_of_room; /* of the op that closes beats now: JOURNAL_SHORT_OF_ROOM (S7) */
     bool effect_pending;
     bool capture_unfinished; /* its superblock is still to be written: forest_capture_finish() */
     uint64_t journal_bytes_since_capture;
@@ -120,11 +121,13 @@ struct forest_commit {
 /* Whether the beat must be closed before a transaction of this size can be part of it (R6). */
 bool forest_beat_is_full(const struct forest *forest, const struct forest_commit *commit);
 
-/* Whether the file has room for what this commit may set off; grows it at a half-bar's end. LIMIT,
- * FULL: it has not, and nothing changed. */
+/* Whether the file has room for what this commit may set off; grows it when a beat is to be closed.
+ * Says in schedule.short_of_room whether it is short, which the commit's entry has to repeat.
+ * LIMIT, FULL: it has not, and nothing changed. */
 enum tactus_status forest_admit(struct forest *forest, const struct forest_commit *commit);
 
-/* The same for forest_checkpoint(). */
+/* The same for forest_checkpoint(); what the entry repeats holds for the beats that are closed
+ * behind it. */
 enum tactus_status forest_admit_checkpoint(struct forest *forest);
 
 /* Computes W, the most blocks that the open bar may acquire, from the manifest as it stands, and a

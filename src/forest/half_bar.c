@@ -26,13 +26,13 @@ void half_bar_abandon(struct half_bar *half_bar)
     block_supply_drop(&half_bar->supply);
 }
 
-void half_bar_begin(struct half_bar *half_bar, uint64_t snapshot_min)
+void half_bar_begin(struct half_bar *half_bar, const struct compaction_terms *terms)
 {
     assert(half_bar_is_idle(half_bar));
     assert(half_bar->bytes_left == 0);
     half_bar->current = 0;
     half_bar->entries = 0;
-    half_bar->snapshot_min = snapshot_min;
+    half_bar->terms = *terms;
 }
 
 static uint64_t record_size_of(const struct compaction *compaction)
@@ -42,7 +42,7 @@ static uint64_t record_size_of(const struct compaction *compaction)
 
 void half_bar_select(struct half_bar *half_bar, struct compaction *compaction)
 {
-    if (!compaction_select(compaction, half_bar->snapshot_min)) return;
+    if (!compaction_select(compaction, &half_bar->terms)) return;
     assert(half_bar->count < half_bar->compactions_max);
     half_bar->compactions[half_bar->count] = compaction;
     half_bar->count += 1;

@@ -44,7 +44,7 @@ struct half_bar {
     uint32_t current;
     uint64_t bytes_left;
     uint64_t entries; /* the most that apply appends to the log */
-    uint64_t snapshot_min;
+    struct compaction_terms terms;
 
     uint64_t quota; /* of the open beat, in bytes of input */
     uint64_t done;  /* of it, and beyond */
@@ -61,8 +61,8 @@ void half_bar_init(
 /* Drops what the running compaction pins: before closing. */
 void half_bar_abandon(struct half_bar *half_bar);
 
-/* The half-bar opens. `snapshot_min`: the first beat of the next. All compactions are idle. */
-void half_bar_begin(struct half_bar *half_bar, uint64_t snapshot_min);
+/* The half-bar opens. All compactions are idle. */
+void half_bar_begin(struct half_bar *half_bar, const struct compaction_terms *terms);
 
 /* Chooses this compaction's work, if it has any. In order: levels ascending, then trees. */
 void half_bar_select(struct half_bar *half_bar, struct compaction *compaction);

@@ -61,7 +61,11 @@ static enum tactus_status forest_reserve(
 static void select_compactions(struct forest *forest, enum half_bar_half half)
 {
     const struct schedule *schedule = &forest->schedule;
-    half_bar_begin(&forest->half_bar, schedule->beat + schedule->bar_beats / 2);
+    const struct compaction_terms terms = {
+        .snapshot_min = schedule->beat + schedule->bar_beats / 2,
+        .in_haste = schedule->short_of_room,
+    };
+    half_bar_begin(&forest->half_bar, &terms);
     for (uint8_t level = 0; level < LEVELS; level += 1) {
         if (!compaction_is_active(level, half)) continue;
         for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
@@ -274,7 +278,9 @@ static enum tactus_status forest_open_beat(
     if (beat <= schedule->replay_through) return TACTUS_OK; /* R10 */
     if (ends_half_bar(schedule, beat - 1)) {
         const enum half_bar_half half = half_of(schedule, beat);
-        if (half == HALF_BAR_SECOND) schedule->checkpoint_due = forest_checkpoint_is_due(forest);
+        if (half == HALF_BAR_SECOND) {
+            schedule->checkpoint_due = schedule->short_of_room || forest_checkpoint_is_due(forest);
+        }
         select_compactions(forest, half);
     }
     return forest_open_instalment(forest);

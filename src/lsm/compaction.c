@@ -86,18 +86,22 @@ static bool select_immutable(struct compaction *compaction)
     return true;
 }
 
-static bool select_table(struct compaction *compaction)
+static bool select_table(struct compaction *compaction, bool in_haste)
 {
     const struct manifest *manifest = &compaction->tree->manifest;
     const uint8_t level_a = (uint8_t)(compaction->level_b - 1);
     const struct manifest_level *a = level_of(compaction, level_a);
     const uint64_t limit = manifest_level_limit(manifest, level_a);
     assert(a->count <= limit + 1);
-    if (a->count < limit) return false;
+    const bool is_full = a->count >= limit;
+    if (!is_full && !in_haste) return false;
 
     const struct compaction_choice choice =
-        compaction_pick(a, level_of(compaction, compaction->level_b), manifest->growth_factor);
-    assert(choice.table != NULL); /* exists: compaction_pick.h */
+        is_full
+            ? compaction_pick(a, level_of(compaction, compaction->level_b), manifest->growth_factor)
+            : compaction_pick_in_haste(manifest, level_a);
+    assert(choice.table != NULL || !is_full); /* exists: compaction_pick.h */
+    if (choice.table == NULL) return false;
     compaction->a = choice.table;
     compaction->key_min = choice.table->key_min;
     compaction->key_max = choice.table->key_max;
@@ -118,27 +122,30 @@ static uint64_t input_records(const struct compaction *compaction)
     return count;
 }
 
-bool compaction_select(struct compaction *compaction, uint64_t snapshot_min)
+bool compaction_select(struct compaction *compaction, const struct compaction_terms *terms)
 {
     assert(compaction->stage == COMPACTION_IDLE);
     assert(compaction->level_b < LEVELS);
-    assert(snapshot_min > 0);
-    compaction->snapshot_min = snapshot_min;
+    assert(terms->snapshot_min > 0);
+    compaction->snapshot_min = terms->snapshot_min;
     compaction->from_memory = false;
     compaction->a = NULL;
     compaction->output_count = 0;
     compaction->record_count = 0;
     compaction->now = (struct compaction_counters){0};
-    const bool found =
-        compaction->level_b == 0 ? select_immutable(compaction) : select_table(compaction);
+    const bool found = compaction->level_b == 0 ? select_immutable(compaction)
+                                                : select_table(compaction, terms->in_haste);
     if (!found) return false;
 
     select_overlap(compaction);
     assert(compaction->b_count <= compaction->tree->manifest.growth_factor);
-    compaction->move_table = !compaction->from_memory && compaction->b_count == 0;
     compaction->drop_tombstones = manifest_is_bottom(
         &compaction->tree->manifest, compaction->level_b, compaction->key_min, compaction->key_max
     );
+    /* A table is not moved to where its tombstones would be left out: nothing came to do so. */
+    const bool would_drop =
+        compaction->drop_tombstones && compaction->a != NULL && compaction->a->has_tombstones;
+    compaction->move_table = !compaction->from_memory && compaction->b_count == 0 && !would_drop;
     if (compaction->move_table) {
         compaction->now.tables_moved = 1;
         compaction->stage = COMPACTION_FINISHED;

@@ -132,11 +132,16 @@ struct compaction {
     struct compaction_counters total; /* of all that were applied */
 };
 
+/* What a half-bar's compactions are chosen by; the same for all of them. */
+struct compaction_terms {
+    uint64_t snapshot_min; /* the first beat of the next half-bar, which sees the outputs */
+    bool in_haste;         /* room is short: levels below their limits are compacted, too (S7) */
+};
+
 /* The half-bar opens: chooses what to compact into level_b. Level 0: the immutable table, unless it
- * is empty. Level above: if level_b - 1 is at its limit, its table that overlaps least.
- * `snapshot_min` is the first beat of the next half-bar, which sees the outputs. True if there is
- * work; a move is finished with this already. */
-bool compaction_select(struct compaction *compaction, uint64_t snapshot_min);
+ * is empty. Level above: if level_b - 1 is at its limit, its table that overlaps least; in haste,
+ * compaction_pick_in_haste()'s. True if there is work; a move is finished with this already. */
+bool compaction_select(struct compaction *compaction, const struct compaction_terms *terms);
 
 /* Whether select found work that is not yet applied. */
 bool compaction_is_selected(const struct compaction *compaction);

@@ -56,6 +56,29 @@ struct compaction_choice compaction_pick(
     return choice;
 }
 
+struct compaction_choice compaction_pick_in_haste(const struct manifest *manifest, uint8_t a)
+{
+    assert(a + 1 < LEVELS);
+    struct compaction_choice choice = {.overlap_count = UINT32_MAX};
+    struct sweep sweep = sweep_begin(&manifest->levels[a + 1]);
+    const struct manifest_level *level = &manifest->levels[a];
+    const struct table_info *table = manifest_level_first(level);
+    for (; table != NULL && choice.overlap_count > 0; table = manifest_level_next(level, table)) {
+        sweep_to(&sweep, table);
+        if (sweep.between > manifest->growth_factor) continue;
+        if (sweep.between >= choice.overlap_count) continue;
+        if (!table->has_tombstones &&
+            manifest_is_bottom(manifest, a, table->key_min, table->key_max)) {
+            continue;
+        }
+        choice.table = table;
+        choice.overlap = sweep.between == 0 ? NULL : sweep.lower;
+        choice.overlap_count = sweep.between;
+    }
+    if (choice.table == NULL) choice.overlap_count = 0;
+    return choice;
+}
+
 uint32_t compaction_pick_overlap_max(const struct manifest_level *a, const struct manifest_level *b)
 {
     uint32_t most = 0;

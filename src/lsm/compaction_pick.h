@@ -9,6 +9,7 @@
 #ifndef TACTUS_LSM_COMPACTION_PICK_H
 #define TACTUS_LSM_COMPACTION_PICK_H
 
+#include "lsm/manifest.h"
 #include "lsm/manifest_level.h"
 
 #include <stdint.h>
@@ -23,6 +24,12 @@ struct compaction_choice {
 struct compaction_choice compaction_pick(
     const struct manifest_level *a, const struct manifest_level *b, uint32_t overlap_max
 );
+
+/* In haste (storage.md S7): what hides something below sinks, and tombstones that hide nothing go,
+ * whether the level is full or not. The table of level `a` that overlaps the fewest tables of the
+ * next level, at most growth_factor, of those that have tombstones or overlap any table below. Ties
+ * as above. */
+struct compaction_choice compaction_pick_in_haste(const struct manifest *manifest, uint8_t a);
 
 /* The most tables of `b` that one table of `a` overlaps; 0 if `a` is empty. O(|a| + |b|). */
 uint32_t compaction_pick_overlap_max(

@@ -20,7 +20,7 @@ struct merge {
     uint32_t a_count;
     uint32_t b_count;
     uint32_t target_count; /* room, in records */
-    bool drop_tombstones;  /* A's tombstones hide nothing any more: leave them out */
+    bool drop_tombstones;  /* they hide nothing but what is merged here: leave them out */
     bool cancel;           /* an index tree: equal keys of opposite kind both go (R15) */
 
     uint32_t consumed_a; /* set by the call, all of these */

@@ -396,8 +396,9 @@ KERNEL_INLINE void kernel_merge_both(
             continue;
         }
         const bool from_a = KERNEL_LESS(a_key, b_key);
-        const bool drops = from_a && merge->drop_tombstones && kernel_is_tombstone(shape, a);
-        memcpy(target, from_a ? a : b, size);
+        const uint8_t *const taken = from_a ? a : b;
+        const bool drops = merge->drop_tombstones && kernel_is_tombstone(shape, taken);
+        memcpy(target, taken, size);
         merge->dropped += drops;
         target += size & ~mask_if(drops);
         a += size & mask_if(from_a);
@@ -425,6 +426,10 @@ static void kernel_merge(const struct record_shape *shape, struct merge *merge)
         merge->consumed_a = a_count;
         merge->produced = kernel_copy_live(shape, merge->target, merge->a, a_count);
         merge->dropped = merge->consumed_a - merge->produced;
+    } else if (merge->drop_tombstones) {
+        merge->consumed_b = b_count;
+        merge->produced = kernel_copy_live(shape, merge->target, merge->b, b_count);
+        merge->dropped = merge->consumed_b - merge->produced;
     } else if (merge->a_count > 0) {
         bytes_copy(merge->target, merge->a, (uint64_t)a_count * shape->record_size);
         merge->consumed_a = merge->produced = a_count;

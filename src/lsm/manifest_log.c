@@ -34,6 +34,7 @@ void manifest_entry_encode(
         .snapshot_min = info->snapshot_min,
         .snapshot_max = info->snapshot_max,
         .value_count = info->value_count,
+        .has_tombstones = info->has_tombstones,
         .tree = info->tree,
         .level = info->level,
         .event = (uint8_t)event,
@@ -54,6 +55,7 @@ struct table_info manifest_entry_decode(const struct manifest_entry *entry)
         .snapshot_min = entry->snapshot_min,
         .snapshot_max = entry->snapshot_max,
         .value_count = entry->value_count,
+        .has_tombstones = entry->has_tombstones != 0,
         .tree = entry->tree,
         .level = entry->level,
     };
@@ -75,6 +77,9 @@ const char *manifest_entry_fault(const struct manifest_entry *entry, uint64_t bl
         return "a table of the manifest log lies outside the file";
     }
     if (info.value_count == 0) return "a table of the manifest log is empty";
+    if (entry->has_tombstones > 1) {
+        return "an event of the manifest log is not clear about tombstones";
+    }
     if (info.snapshot_min == 0 || info.snapshot_max < info.snapshot_min) {
         return "a table of the manifest log was never seen";
     }

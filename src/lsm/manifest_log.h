@@ -37,19 +37,20 @@ enum manifest_event { MANIFEST_INSERT = 1, MANIFEST_UPDATE = 2, MANIFEST_REMOVE 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 struct manifest_entry {
-    uint8_t key_min[24];   /*   0  little-endian, narrower keys with zeros above */
-    uint8_t key_max[24];   /*  24 */
-    uint8_t checksum[16];  /*  48  of the root block */
-    uint64_t address;      /*  64  of the root block */
-    uint64_t copy_address; /*  72  of its copy; 0: none */
-    uint64_t snapshot_min; /*  80  first beat that sees the table */
-    uint64_t snapshot_max; /*  88  last beat that sees it; all ones: still seen */
-    uint32_t value_count;  /*  96  records */
-    uint16_t tree;         /* 100 */
-    uint8_t level;         /* 102 */
-    uint8_t event;         /* 103  enum manifest_event */
-    uint32_t run;          /* 104  0: one sorted run a level */
-    uint8_t reserved[20];  /* 108  zero, and checked to be */
+    uint8_t key_min[24];    /*   0  little-endian, narrower keys with zeros above */
+    uint8_t key_max[24];    /*  24 */
+    uint8_t checksum[16];   /*  48  of the root block */
+    uint64_t address;       /*  64  of the root block */
+    uint64_t copy_address;  /*  72  of its copy; 0: none */
+    uint64_t snapshot_min;  /*  80  first beat that sees the table */
+    uint64_t snapshot_max;  /*  88  last beat that sees it; all ones: still seen */
+    uint32_t value_count;   /*  96  records */
+    uint16_t tree;          /* 100 */
+    uint8_t level;          /* 102 */
+    uint8_t event;          /* 103  enum manifest_event */
+    uint32_t run;           /* 104  0: one sorted run a level */
+    uint8_t has_tombstones; /* 108  0 or 1 */
+    uint8_t reserved[19];   /* 109  zero, and checked to be */
 };
 #pragma GCC diagnostic pop
 _Static_assert(sizeof(struct manifest_entry) == MANIFEST_ENTRY_SIZE, "docs/format.md says 128");

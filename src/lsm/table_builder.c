@@ -80,6 +80,16 @@ static void table_builder_write_leaf(struct table_builder *builder)
     builder->leaf_count = 0;
 }
 
+static bool has_tombstone(const struct record_shape *shape, const uint8_t *records, uint32_t count)
+{
+    uint64_t flags = 0;
+    for (uint32_t index = 0; index < count; index += 1) {
+        flags |= record_flag_word(shape, records);
+        records += shape->record_size;
+    }
+    return (flags & RECORD_TOMBSTONE) != 0;
+}
+
 static void table_builder_write_value(struct table_builder *builder)
 {
     const struct table_format *format = builder->format;
@@ -89,6 +99,9 @@ static void table_builder_write_value(struct table_builder *builder)
     const uint8_t *records = table_value_records(builder->value->data);
     const struct key key_min = record_key(&format->shape, records);
     assert_slow(format->kernels->is_sorted(&format->shape, records, builder->value_count));
+    if (has_tombstone(&format->shape, records, builder->value_count)) {
+        builder->has_tombstones = true;
+    }
     table_value_encode(builder->value->data, format, builder->value_count);
 
     if (builder->leaf == NULL) builder->leaf = grid_frame_take(builder->grid);
@@ -155,6 +168,7 @@ static void table_builder_reset(struct table_builder *builder)
     builder->root_count = 0;
     builder->value_block_count = 0;
     builder->record_count = 0;
+    builder->has_tombstones = false;
     builder->is_open = false;
 }
 
@@ -182,6 +196,7 @@ void table_builder_finish(struct table_builder *builder, struct table_info *info
         .snapshot_min = builder->snapshot_min,
         .snapshot_max = UINT64_MAX,
         .value_count = (uint32_t)builder->record_count,
+        .has_tombstones = builder->has_tombstones,
         .tree = format->tree,
     };
     table_root_encode(builder->root->data, format, root);

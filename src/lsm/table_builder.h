@@ -36,7 +36,8 @@ struct table_builder {
     uint32_t root_count;  /* leaves in `root` */
     uint32_t value_block_count;
     uint64_t record_count;
-    struct key key_min; /* of the table, once record_count > 0 */
+    bool has_tombstones; /* in blocks that are written */
+    struct key key_min;  /* of the table, once record_count > 0 */
     struct key key_max;
     bool is_open;
 };

@@ -6,6 +6,7 @@
 #include "lsm/key.h"
 #include "storage/block.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct table_info {
@@ -19,6 +20,7 @@ struct table_info {
     uint32_t value_count;     /* records, tombstones included */
     uint16_t tree;
     uint8_t level;
+    bool has_tombstones;
 };
 
 static inline struct block_reference table_info_root(const struct table_info *info)

@@ -216,6 +216,7 @@ enum tactus_status journal_append(
         .size = JOURNAL_HEADER_SIZE + append->body_size,
         .event_count = append->event_count,
         .kind = append->kind,
+        .short_of_room = append->short_of_room,
     };
     journal->window_size = 0;
     const struct checksum logical = journal_entry_seal(journal->entry, &header, &journal->ring);

@@ -56,6 +56,7 @@ struct journal_cursor {
 struct journal_entry {
     uint64_t op, beat, timestamp;
     enum journal_kind kind;
+    bool short_of_room;
     uint32_t event_count;
     const uint8_t *body; /* borrowed until the next call to the journal */
     uint64_t body_size;
@@ -219,6 +220,7 @@ uint8_t *journal_body(struct journal *journal);
 struct journal_append {
     enum journal_kind kind;
     uint64_t beat;
+    bool short_of_room;
     uint32_t event_count; /* 0 for JOURNAL_CHECKPOINT */
     uint64_t body_size;
     uint64_t timestamp_reserved; /* stored as it is */

@@ -53,6 +53,7 @@ struct journal_header journal_header_decode(const uint8_t *bytes)
         .size = load_u64(&disk->size),
         .event_count = load_u32(&disk->event_count),
         .kind = (enum journal_kind)disk->kind,
+        .short_of_room = (disk->flags & JOURNAL_SHORT_OF_ROOM) != 0,
     };
 }
 
@@ -98,6 +99,7 @@ const char *journal_header_fault(const uint8_t *bytes, const struct journal_ring
         return "journal entry is another file's";
     }
     if (disk->version != JOURNAL_ENTRY_VERSION) return "journal entry is of an unknown version";
+    if ((disk->flags & ~JOURNAL_SHORT_OF_ROOM) != 0) return "journal entry has unknown flags";
     if (!bytes_are_zero(disk->reserved_physical, sizeof disk->reserved_physical) ||
         !bytes_are_zero(disk->reserved_logical, sizeof disk->reserved_logical)) {
         return "journal entry's reserved bytes are not zero";
@@ -152,6 +154,7 @@ struct checksum journal_entry_seal(
     store_u32(&disk->event_count, header->event_count);
     disk->kind = (uint8_t)header->kind;
     disk->version = JOURNAL_ENTRY_VERSION;
+    disk->flags = header->short_of_room ? JOURNAL_SHORT_OF_ROOM : 0;
     checksum_store(disk->checksum, journal_header_checksum_computed(entry, ring->file_id));
 
     assert(journal_header_fault(entry, ring) == NULL);

@@ -32,6 +32,12 @@ enum journal_kind {
     JOURNAL_CHECKPOINT = 2, /* an operation of the history without events: storage.md S9 */
 };
 
+enum journal_flag {
+    /* The file was short of room when this op closed a beat: what it opened was worked on in haste
+     * (storage.md S7). Part of the history, as the room on a disk is not. */
+    JOURNAL_SHORT_OF_ROOM = 1,
+};
+
 /* The header as it lies on disk: little-endian, read and written through base/bytes.h. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
@@ -51,7 +57,8 @@ struct journal_entry_disk {
     uint32_t event_count;          /* 144 */
     uint8_t kind;                  /* 148  enum journal_kind */
     uint8_t version;               /* 149  JOURNAL_ENTRY_VERSION */
-    uint8_t reserved_logical[106]; /* 150  zero */
+    uint8_t flags;                 /* 150  enum journal_flag, or 0 */
+    uint8_t reserved_logical[105]; /* 151  zero */
 };
 #pragma GCC diagnostic pop
 static_assert(sizeof(struct journal_entry_disk) == JOURNAL_HEADER_SIZE, "docs/format.md: 256");
@@ -74,6 +81,7 @@ struct journal_header {
     uint64_t size; /* header and body, without the zeros after them */
     uint32_t event_count;
     enum journal_kind kind;
+    bool short_of_room;
 };
 
 /* What headers are measured against: the same for every entry of a file. */

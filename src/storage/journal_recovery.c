@@ -400,6 +400,7 @@ enum tactus_status journal_read_next(
         .beat = find.header.beat,
         .timestamp = find.header.timestamp,
         .kind = find.header.kind,
+        .short_of_room = find.header.short_of_room,
         .event_count = find.header.event_count,
         .body = find.entry + JOURNAL_HEADER_SIZE,
         .body_size = body_size,

@@ -117,7 +117,7 @@ static void build(struct builder *builder, const uint8_t *record)
     store_u32(&entry.event_count, record[6]);
     if (record[7] != 0) entry.kind = (uint8_t)(record[7] - 1);
     if (record[8] != 0) entry.version = record[8];
-    if (flags & RECORD_RESERVED) entry.reserved_logical[record[14] % 106] = record[15];
+    if (flags & RECORD_RESERVED) entry.reserved_logical[record[14] % 105] = record[15];
     if (flags & RECORD_RESERVED) entry.reserved_physical[record[14] % 24] = record[9];
 
     const uint64_t room = ring.journal_bytes - place;

@@ -310,7 +310,9 @@ static void ask(struct image *image, bool for_writing)
     if (db == NULL) return;
     status = write_objects(db, 140, 60);
     if (status == TACTUS_OK) status = tactus_checkpoint(db);
-    if (verified == TACTUS_OK) assert(status == TACTUS_OK);
+    /* What was forged may leave room for nothing: its size_max, or the image's. */
+    const bool is_full = status == TACTUS_FULL || status == TACTUS_LIMIT;
+    if (verified == TACTUS_OK) assert(status == TACTUS_OK || is_full);
     status = tactus_close(db);
     maybe(status != TACTUS_OK);
 }

@@ -94,7 +94,9 @@ void lsm_fixture_begin(
 
 bool lsm_fixture_select(struct lsm_fixture *fixture, struct compaction *compaction)
 {
-    return compaction_select(compaction, fixture->beat + fixture->options.bar_beats / 2);
+    const struct compaction_terms terms = {
+        .snapshot_min = fixture->beat + fixture->options.bar_beats / 2};
+    return compaction_select(compaction, &terms);
 }
 
 static void select_for_half_bar(struct lsm_fixture *fixture)

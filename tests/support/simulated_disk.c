@@ -593,6 +593,11 @@ struct simulated_disk *simulated_disk_new(const struct simulated_disk_options *o
     return disk;
 }
 
+void simulated_disk_limit(struct simulated_disk *disk, uint64_t size_max)
+{
+    disk->options.size_max = size_max;
+}
+
 void simulated_disk_free(struct simulated_disk *disk)
 {
     if (disk == NULL) return;

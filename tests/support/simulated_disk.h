@@ -45,6 +45,9 @@ struct simulated_disk_options {
 struct simulated_disk *simulated_disk_new(const struct simulated_disk_options *options);
 void simulated_disk_free(struct simulated_disk *disk); /* NULL is fine */
 
+/* From now on it grows up to so many bytes. */
+void simulated_disk_limit(struct simulated_disk *disk, uint64_t size_max);
+
 /* An equal disk, with the same bytes, pending writes, faults and random state. Costs microseconds:
  * pages are shared until they are written. Nothing may be in flight that has an owner, unless the
  * disk is dead: requests are not cloned, only the writes they may have made. */

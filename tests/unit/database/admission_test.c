@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/integer.h"
 #include "support/test.h"
 
 #include "base/poison.h"
@@ -190,6 +191,99 @@ static void checkpoint_when_full(uint64_t factor)
     database_fixture_reopen(&fixture);
     EXPECT(database_fixture_count(&fixture, NULL) == batches * FIXTURE_BATCH - 30);
     database_fixture_end(&fixture);
+}
+
+/* ---- Filled to the brim and emptied again, many times over, without a restart ---------------- */
+
+enum { ROUNDS = 20 };
+
+/* Batches come in an order that scatters ids and kinds over their ranges. */
+static uint64_t scattered(uint64_t batch, uint64_t round)
+{
+    return batch * (round % 3 == 0 ? 1 : 1009 + 2 * round) % 65536;
+}
+
+static uint64_t fill_round(uint64_t round, enum tactus_status wanted)
+{
+    for (uint64_t batch = 0; batch < 65536; batch += 1) {
+        const uint64_t id = 1 + scattered(batch, round) * FIXTURE_BATCH;
+        const uint32_t kind = (uint32_t)(scattered(batch, round) % 97);
+        const enum tactus_status status =
+            database_fixture_insert(&fixture, id, FIXTURE_BATCH, kind);
+        if (status == TACTUS_OK) continue;
+        EXPECT(status == wanted);
+        return batch;
+    }
+    EXPECT(false);
+    return 0;
+}
+
+/* Removes all batches, in another order; says how often a checkpoint had to make way. */
+static uint32_t empty_round(uint64_t round, uint64_t batches, enum tactus_status wanted)
+{
+    uint32_t checkpoints = 0;
+    for (uint64_t number = 0; number < batches; number += 1) {
+        const uint64_t batch = round % 2 == 0 ? number : batches - 1 - number;
+        const uint64_t id = 1 + scattered(batch, round) * FIXTURE_BATCH;
+        enum tactus_status status = database_fixture_remove(&fixture, id, FIXTURE_BATCH);
+        while (status != TACTUS_OK) {
+            EXPECT(status == wanted);
+            EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+            checkpoints += 1;
+            EXPECT(checkpoints < 1000);
+            status = database_fixture_remove(&fixture, id, FIXTURE_BATCH);
+        }
+    }
+    EXPECT(database_fixture_count(&fixture, NULL) == 0);
+    return checkpoints;
+}
+
+static void fill_and_empty(uint64_t factor, enum tactus_status wanted)
+{
+    uint64_t least = UINT64_MAX;
+    uint64_t most = 0;
+    uint32_t checkpoints = 0;
+    for (uint64_t round = 0; round < ROUNDS; round += 1) {
+        const uint64_t batches = fill_round(round, wanted);
+        EXPECT(database_fixture_count(&fixture, NULL) == batches * FIXTURE_BATCH);
+        checkpoints += empty_round(round, batches, wanted);
+        EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+        if (batches < least) least = batches;
+        if (batches > most) most = batches;
+    }
+    printf(
+        "admission: size %llu, %d rounds: %llu to %llu batches, %u checkpoints asked for\n",
+        (unsigned long long)factor,
+        ROUNDS,
+        (unsigned long long)least,
+        (unsigned long long)most,
+        checkpoints
+    );
+    EXPECT(least > 0);
+    database_fixture_reopen(&fixture);
+    EXPECT(database_fixture_count(&fixture, NULL) == 0);
+    database_fixture_end(&fixture);
+}
+
+TEST(admission, a_file_at_size_max_is_filled_and_emptied_many_times)
+{
+    static const uint64_t factors[] = {1, 2, 4, 8};
+    for (uint32_t index = 0; index < COUNT_OF(factors); index += 1) {
+        begin_small(factors[index]);
+        fill_and_empty(factors[index], TACTUS_LIMIT);
+    }
+}
+
+TEST(admission, a_full_disk_is_filled_and_emptied_many_times)
+{
+    static const uint64_t factors[] = {2, 4, 8};
+    for (uint32_t index = 0; index < COUNT_OF(factors); index += 1) {
+        const uint64_t size = size_max_least() * factors[index];
+        database_fixture_init(&fixture, factors[index]);
+        simulated_disk_limit(fixture.disk, size);
+        EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
+        fill_and_empty(factors[index], TACTUS_FULL);
+    }
 }
 
 TEST(admission, checkpoints_alone_never_fill_a_file)

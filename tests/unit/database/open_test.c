@@ -759,7 +759,7 @@ TEST(open, a_file_that_is_not_ours_is_refused_and_left_as_it_was)
 
 TEST(open, a_truncated_file_is_refused_and_left_as_it_was)
 {
-    fill(50, 40);
+    fill(50, 50);
     struct stat found;
     EXPECT(stat(PATH, &found) == 0);
     const size_t size = (size_t)found.st_size;

@@ -350,7 +350,7 @@ TEST(verify, names_blocks_that_the_free_set_is_wrong_about)
 
 TEST(verify, names_tables_that_overlap)
 {
-    struct simulated_disk *disk = care_disk_filled(13, 3000, 0);
+    struct simulated_disk *disk = care_disk_filled(13, 3100, 0);
     const struct checkpoint_state checkpoint = care_superblock(disk).checkpoint;
     struct forgery forgery = forge(disk);
     uint8_t *block = block_at(&forgery, checkpoint.manifest_newest.address);

@@ -304,7 +304,8 @@ TEST(compaction, refuses_a_table_that_is_newer_than_now)
     bar();
     fixture.beat = 3; /* as if a hostile log had brought the table from the future */
     struct compaction *compaction = &fixture.tree.compactions[0];
-    EXPECT(compaction_select(compaction, fixture.beat + 1));
+    const struct compaction_terms terms = {.snapshot_min = fixture.beat + 1};
+    EXPECT(compaction_select(compaction, &terms));
     compaction_begin(compaction);
     EXPECT(compaction_advance(compaction, UINT64_MAX) == PROGRESS_FAILED);
     EXPECT(fixture.storage.fault.status == TACTUS_CORRUPT);

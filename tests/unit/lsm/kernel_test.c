@@ -259,7 +259,7 @@ static uint32_t merge_plainly(struct set *a, struct set *b, uint8_t *target, boo
         const bool opposite = order == 0 && record_is_tombstone(shape, record_a) !=
                                                 record_is_tombstone(shape, record_b);
         if (cancel && opposite) continue;
-        if (drop && order <= 0 && record_is_tombstone(shape, record)) continue;
+        if (drop && record_is_tombstone(shape, record)) continue;
         memcpy(at(a, target, produced), record, shape->record_size);
         produced += 1;
     }
@@ -344,7 +344,7 @@ TEST(kernel, merge_counts_equal_keys_of_one_kind_in_an_index_tree)
     EXPECT(merge.produced == 1 && merge.cancelled == 0);
 }
 
-TEST(kernel, merge_drops_tombstones_of_the_newer_input_only)
+TEST(kernel, merge_drops_tombstones_of_both_inputs)
 {
     const struct record_shape shape = record_shape_id64();
     const uint64_t a[] = {1, RECORD_TOMBSTONE, 3, RECORD_TOMBSTONE};
@@ -361,8 +361,11 @@ TEST(kernel, merge_drops_tombstones_of_the_newer_input_only)
     };
     kernels_for(&shape)->merge(&shape, &merge);
     EXPECT(merge.consumed_a == 2 && merge.consumed_b == 2); /* ends with A */
-    EXPECT(merge.produced == 1 && merge.dropped == 2 && merge.shadowed == 1);
-    EXPECT(target[0] == 2 && target[1] == RECORD_TOMBSTONE);
+    EXPECT(merge.produced == 0 && merge.dropped == 3 && merge.shadowed == 1);
+    merge.a_count = 0;
+    kernels_for(&shape)->merge(&shape, &merge);
+    EXPECT(merge.consumed_b == 3 && merge.produced == 2 && merge.dropped == 1);
+    EXPECT(target[0] == 3 && target[2] == 4);
 }
 
 TEST_MAIN()

@@ -265,7 +265,10 @@ TEST(manifest_log, refuses_events_that_are_not_ours)
     bad.run = 1;
     EXPECT(is_refused(&bad, 1));
     bad = good;
-    bad.reserved[19] = 1;
+    bad.has_tombstones = 2;
+    EXPECT(is_refused(&bad, 1));
+    bad = good;
+    bad.reserved[18] = 1;
     EXPECT(is_refused(&bad, 1));
 }
 

@@ -140,7 +140,8 @@ TEST(journal_entry, hostile_fields_with_valid_checksums_are_refused)
         {148, 1, 3},
         {148, 1, JOURNAL_CHECKPOINT}, /* with events */
         {149, 1, 2},                  /* versions to come */
-        {150, 1, 1},                  /* reserved, logical */
+        {150, 1, 2},                  /* flags to come */
+        {151, 1, 1},                  /* reserved, logical */
         {255, 1, 1},
     };
     for (uint64_t i = 0; i < COUNT_OF(cases); i += 1) {
