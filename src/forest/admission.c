@@ -16,9 +16,9 @@ enum { ADMIT_LAST_LEVEL = 8, ADMIT_LAST_LEVEL_REMOVES = 5 };
 static_assert(MANIFEST_TABLES_A_BAR == 1, "tables are counted as bars times trees");
 
 /* Of W, what must be free (storage.md S7, for keep = 1): under size_max, and in the file, whose
- * growth the disk may refuse. Whatever a bar acquires is there then, and removals have bars left in which
- * their tombstones sink. Within two more W the work is done in haste, ordinary commits' too: what
- * was removed before makes room for them, instead of only being refused to them. */
+ * growth the disk may refuse. Whatever a bar acquires is there then, and removals have bars left in
+ * which their tombstones sink. Within two more W the work is done in haste, ordinary commits' too:
+ * what was removed before makes room for them, instead of only being refused to them. */
 enum {
     ADMIT_BARS = 6,
     ADMIT_BARS_REMOVES = 3,
