@@ -64,6 +64,7 @@ static void select_compactions(struct forest *forest, enum half_bar_half half)
     const struct compaction_terms terms = {
         .snapshot_min = schedule->beat + schedule->bar_beats / 2,
         .in_haste = schedule->short_of_room,
+        .coalesces = true,
     };
     half_bar_begin(&forest->half_bar, &terms);
     for (uint8_t level = 0; level < LEVELS; level += 1) {

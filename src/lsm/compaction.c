@@ -75,6 +75,64 @@ static void select_overlap(struct compaction *compaction)
     assert((compaction->b_count == 0) == (compaction->b_first == NULL));
 }
 
+/* Small tables beside each other in level 0 become one: else small flushes of keys that ascend would
+ * fill it with nearly empty tables. The flush takes in its neighbours, which it does not overlap,
+ * while what it makes stays within one table, first downwards, then upwards; and only if that, or
+ * one of them, was less than half a table before. At most growth_factor tables in all, as ever. */
+struct coalescing {
+    uint64_t records;
+    bool has_small;
+};
+
+static bool coalesce(
+    struct compaction *compaction, struct coalescing *coalescing, const struct table_info *table
+)
+{
+    const struct tree_options *options = &compaction->tree->options;
+    const uint64_t half = div_ceil_u64(options->value_count_max, 2);
+    if (table == NULL) return false;
+    if (compaction->b_count == compaction->tree->manifest.growth_factor) return false;
+    if (coalescing->records >= half) return false;
+    if (coalescing->records + table->value_count > options->value_count_max) return false;
+    coalescing->records += table->value_count;
+    if (table->value_count < half) coalescing->has_small = true;
+    compaction->b_count += 1;
+    compaction->key_min = key_lower_of(compaction->key_min, table->key_min);
+    compaction->key_max = key_higher_of(compaction->key_max, table->key_max);
+    return true;
+}
+
+static void select_neighbours(struct compaction *compaction)
+{
+    const struct compaction before = *compaction;
+    const struct manifest_level *level = level_of(compaction, compaction->level_b);
+    struct coalescing coalescing = {.records = compaction->tree->immutable->count};
+    const struct table_info *last = compaction->b_first;
+    for (uint32_t index = 0; index < compaction->b_count; index += 1) {
+        coalescing.records += last->value_count;
+        if (index + 1 < compaction->b_count) last = manifest_level_next(level, last);
+    }
+    const uint64_t half = div_ceil_u64(compaction->tree->options.value_count_max, 2);
+    coalescing.has_small = coalescing.records < half;
+
+    const struct table_info *lower = compaction->b_first != NULL
+                                         ? manifest_level_previous(level, compaction->b_first)
+                                         : manifest_level_at_or_below(level, compaction->key_min);
+    const struct table_info *upper = last != NULL
+                                         ? manifest_level_next(level, last)
+                                         : manifest_level_at_or_above(level, compaction->key_max);
+    while (coalesce(compaction, &coalescing, lower)) { /* at most growth_factor turns */
+        compaction->b_first = lower;
+        lower = manifest_level_previous(level, lower);
+    }
+    while (coalesce(compaction, &coalescing, upper)) { /* likewise */
+        if (compaction->b_first == NULL) compaction->b_first = upper;
+        upper = manifest_level_next(level, upper);
+    }
+    if (!coalescing.has_small) *compaction = before;
+    compaction->now.tables_coalesced = compaction->b_count - before.b_count;
+}
+
 static bool select_immutable(struct compaction *compaction)
 {
     const struct memory_table *immutable = compaction->tree->immutable;
@@ -138,6 +196,7 @@ bool compaction_select(struct compaction *compaction, const struct compaction_te
     if (!found) return false;
 
     select_overlap(compaction);
+    if (compaction->from_memory && terms->coalesces) select_neighbours(compaction);
     assert(compaction->b_count <= compaction->tree->manifest.growth_factor);
     compaction->drop_tombstones = manifest_is_bottom(
         &compaction->tree->manifest, compaction->level_b, compaction->key_min, compaction->key_max
@@ -501,6 +560,7 @@ static void counters_add(struct compaction_counters *total, const struct compact
     total->tables_in += now->tables_in;
     total->tables_out += now->tables_out;
     total->tables_moved += now->tables_moved;
+    total->tables_coalesced += now->tables_coalesced;
     total->records_in += now->records_in;
     total->records_out += now->records_out;
     total->records_dropped += now->records_dropped;

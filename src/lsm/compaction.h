@@ -89,6 +89,7 @@ struct compaction_counters {
     uint64_t tables_in; /* from both levels; the immutable table is none */
     uint64_t tables_out;
     uint64_t tables_moved;
+    uint64_t tables_coalesced; /* of tables_in: neighbours that a flush did not overlap */
     uint64_t records_in; /* the immutable table's included */
     uint64_t records_out;
     uint64_t records_dropped;   /* tombstones that had nothing below to hide */
@@ -136,6 +137,7 @@ struct compaction {
 struct compaction_terms {
     uint64_t snapshot_min; /* the first beat of the next half-bar, which sees the outputs */
     bool in_haste;         /* room is short: levels below their limits are compacted, too (S7) */
+    bool coalesces;        /* a flush takes in small neighbours that it does not overlap */
 };
 
 /* The half-bar opens: chooses what to compact into level_b. Level 0: the immutable table, unless it

@@ -95,7 +95,9 @@ void lsm_fixture_begin(
 bool lsm_fixture_select(struct lsm_fixture *fixture, struct compaction *compaction)
 {
     const struct compaction_terms terms = {
-        .snapshot_min = fixture->beat + fixture->options.bar_beats / 2};
+        .snapshot_min = fixture->beat + fixture->options.bar_beats / 2,
+        .coalesces = fixture->options.coalesces,
+    };
     return compaction_select(compaction, &terms);
 }
 

@@ -16,6 +16,7 @@ struct lsm_fixture_options {
     uint32_t growth_factor;   /* 0: 4 */
     uint32_t tables_max;      /* 0: 1024 */
     uint32_t overlay_count;   /* > 0: read-only */
+    bool coalesces;
     uint32_t cache_frames;    /* 0: 8 */
     uint64_t block_count_max; /* 0: 8192 */
 };

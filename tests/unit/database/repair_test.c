@@ -129,7 +129,7 @@ static void cut_at(struct simulated_disk *disk, uint64_t op, uint64_t op_lost)
 
 TEST(repair, cuts_the_journal_before_a_damaged_entry)
 {
-    struct simulated_disk *disk = care_disk_filled(4, 400, 400);
+    struct simulated_disk *disk = care_disk_filled(4, 400, 370);
     enum tactus_status status;
     tactus_db *db = care_open(disk, true, &status);
     const uint64_t last = op_last(db);

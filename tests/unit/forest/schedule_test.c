@@ -91,15 +91,15 @@ static void run_bars(uint32_t bar)
         const bool second_half = (beat - 1) % bar >= bar / 2;
         const bool selected = compaction_is_selected(&objects()->compactions[0]);
         EXPECT(selected == (second_half && in_immutable > 0));
-        const uint32_t tables = tree_table_count(objects(), 0);
+        const uint64_t merges = objects()->compactions[0].total.merges;
         close_one();
         const bool flushed = beat % bar == 0 && in_immutable > 0;
-        EXPECT(tree_table_count(objects(), 0) == tables + flushed);
+        EXPECT(objects()->compactions[0].total.merges == merges + flushed);
         if (beat % bar != 0) continue;
         in_immutable = in_bar;
         in_bar = 0;
     }
-    EXPECT(tree_table_count(objects(), 0) == 4);
+    EXPECT(objects()->compactions[0].total.merges == 4);
     EXPECT(forest->counters.beats == 5 * (uint64_t)bar);
     EXPECT(database_fixture_count(&fixture, NULL) == 5 * bar);
     end();

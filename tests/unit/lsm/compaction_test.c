@@ -176,6 +176,39 @@ TEST(compaction, of_what_cancels_leaves_no_table)
     end();
 }
 
+/* A table holds 400: 100 and 100 are small, 300 beside them is not, and does not fit. */
+TEST(compaction, of_a_flush_takes_in_small_neighbours)
+{
+    begin(TREE_GENERAL);
+    fixture.options.coalesces = true;
+    put_range(1, 100);
+    bar();
+    put_range(2000, 100);
+    bar();
+    EXPECT(count_of(0) == 1);
+    bar(); /* flushes the second: beside the first */
+    EXPECT(count_of(0) == 1 && first_of(0)->value_count == 200);
+    EXPECT(total(0)->tables_coalesced == 1);
+    put_range(1000, 10); /* overlaps it */
+    bar();
+    bar();
+    EXPECT(count_of(0) == 1 && first_of(0)->value_count == 210);
+    EXPECT(total(0)->tables_coalesced == 1);
+    put_range(3000, 100); /* 210 are half a table, and so is what they would make */
+    bar();
+    bar();
+    EXPECT(count_of(0) == 1 && first_of(0)->value_count == 310);
+    EXPECT(total(0)->tables_coalesced == 2);
+    for (uint32_t beat = 0; beat < BAR; beat += 1) {
+        put_range(4000 + 100 * beat, 100);
+        tree_settle(&fixture.tree);
+        EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+    }
+    bar();
+    EXPECT(count_of(0) == 2 && total(0)->tables_coalesced == 2); /* 400 are enough */
+    end();
+}
+
 TEST(compaction, fills_tables_beyond_what_a_bar_brings)
 {
     begin(TREE_GENERAL);
