@@ -5,8 +5,10 @@
  *   start  begins an attempt at what io_attempt_of() names. When there is a result, now or in a
  *          later `reap`, the backend calls io_attempt_done(), and begins the next attempt if it
  *   says so. reap   finishes what can be finished; with `wait`, at least one request.
+ *   share  makes `sharing`, which has the descriptor and names its owner, another way to the same
+ *          file, for another thread. NULL, or false: this file cannot be shared.
  *   grow   makes the file at least `size` bytes long, room on the disk included, durably.
- *   close  gives back what the backend took; nothing is in flight. */
+ *   close  gives back what the backend took for this reactor; nothing is in flight. */
 #ifndef TACTUS_IO_BACKEND_H
 #define TACTUS_IO_BACKEND_H
 
@@ -16,6 +18,7 @@ struct backend {
     const char *name;
     void (*start)(struct reactor *reactor, struct io_request *request);
     void (*reap)(struct reactor *reactor, bool wait);
+    bool (*share)(struct reactor *sharing, const struct reactor *owner);
     enum tactus_status (*grow)(struct reactor *reactor, uint64_t size, struct fault *fault);
     uint64_t (*now_ns)(const struct reactor *reactor);
     void (*close)(struct reactor *reactor);

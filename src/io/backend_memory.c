@@ -10,6 +10,7 @@
 
 #include "base/poison.h"
 
+/* The bytes never move, so that another thread may read and write while the file grows. */
 struct memory {
     uint8_t *bytes; /* owned: pages of the system that cost nothing until they are written */
     uint64_t capacity;
@@ -22,10 +23,11 @@ static int64_t memory_attempt(struct reactor *reactor, const struct io_request *
 
     const struct io_attempt attempt = io_attempt_of(request);
     if (request->kind == IO_READ) {
-        if (attempt.offset >= reactor->size) return 0;
-        const uint64_t size = min_u64(attempt.size, reactor->size - attempt.offset);
-        bytes_copy(attempt.buffer, memory->bytes + attempt.offset, size);
-        return (int64_t)size;
+        const uint64_t size = reactor_of_file(reactor)->size;
+        if (attempt.offset >= size) return 0;
+        const uint64_t found = min_u64(attempt.size, size - attempt.offset);
+        bytes_copy(attempt.buffer, memory->bytes + attempt.offset, found);
+        return (int64_t)found;
     }
     if (attempt.offset + attempt.size > memory->capacity) return -ENOSPC;
     bytes_copy(memory->bytes + attempt.offset, attempt.buffer, attempt.size);
@@ -68,10 +70,18 @@ static enum tactus_status memory_grow(struct reactor *reactor, uint64_t size, st
 static void memory_close(struct reactor *reactor)
 {
     struct memory *memory = reactor->state;
+    reactor->state = NULL;
+    if (reactor->owner != NULL) return; /* they are the owner's */
     const int result = munmap(memory->bytes, (size_t)memory->capacity);
     assert(result == 0);
     free(memory);
-    reactor->state = NULL;
+}
+
+static bool memory_share(struct reactor *sharing, const struct reactor *owner)
+{
+    sharing->backend = &backend_memory;
+    sharing->state = owner->state;
+    return true;
 }
 
 /* A limit on address space, or strict overcommit, may refuse the most: then half, and so on. */
@@ -116,6 +126,7 @@ const struct backend backend_memory = {
     .name = "memory",
     .start = memory_start,
     .reap = memory_reap,
+    .share = memory_share,
     .grow = memory_grow,
     .now_ns = backend_clock_ns,
     .close = memory_close,

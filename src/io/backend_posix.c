@@ -69,6 +69,13 @@ static void posix_reap(struct reactor *reactor, bool wait)
     assert(reactor->in_flight == 0); /* nothing outlives its submission */
 }
 
+static bool posix_share(struct reactor *sharing, const struct reactor *owner)
+{
+    assert(sharing->fd == owner->fd);
+    sharing->backend = &backend_posix;
+    return true;
+}
+
 static void posix_close(struct reactor *reactor)
 {
     (void)reactor;
@@ -78,6 +85,7 @@ const struct backend backend_posix = {
     .name = "posix",
     .start = posix_start,
     .reap = posix_reap,
+    .share = posix_share,
     .grow = backend_grow_on_disk,
     .now_ns = backend_clock_ns,
     .close = posix_close,

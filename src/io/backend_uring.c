@@ -178,10 +178,18 @@ bool backend_uring_open(struct reactor *reactor)
     return true;
 }
 
+/* A ring of its own; a process that may have but one does with pread and pwrite in this thread. */
+static bool uring_share(struct reactor *sharing, const struct reactor *owner)
+{
+    assert(sharing->fd == owner->fd);
+    return backend_uring_open(sharing) || backend_posix.share(sharing, owner);
+}
+
 const struct backend backend_uring = {
     .name = "uring",
     .start = uring_start,
     .reap = uring_reap,
+    .share = uring_share,
     .grow = backend_grow_on_disk,
     .now_ns = backend_clock_ns,
     .close = uring_close,

@@ -196,7 +196,9 @@ static enum tactus_status flags_set(struct reactor *reactor, struct fault *fault
 static enum tactus_status size_set(struct reactor *reactor, struct fault *fault)
 {
     if (reactor->is_device) {
-        if (ioctl(reactor->fd, BLKGETSIZE64, &reactor->size) != 0) return open_failed(fault, errno);
+        uint64_t size = 0;
+        if (ioctl(reactor->fd, BLKGETSIZE64, &size) != 0) return open_failed(fault, errno);
+        reactor->size = size;
         return TACTUS_OK;
     }
     struct stat found;
@@ -355,6 +357,24 @@ enum tactus_status file_open(
     return status;
 }
 
+enum tactus_status file_open_sharing(
+    struct reactor *sharing, const struct reactor *owner, struct fault *fault
+)
+{
+    assert(owner->backend != NULL);
+    assert(owner->owner == NULL);
+    *sharing = (struct reactor){
+        .owner = owner,
+        .fd = owner->fd,
+        .is_read_only = owner->is_read_only,
+        .is_device = owner->is_device,
+        .is_direct = owner->is_direct,
+    };
+    if (owner->backend->share != NULL && owner->backend->share(sharing, owner)) return TACTUS_OK;
+    *sharing = (struct reactor){.fd = -1};
+    return failed(fault, TACTUS_IO, "this kind of file serves one thread alone", NULL, 0);
+}
+
 void file_close(struct reactor *reactor)
 {
     if (reactor->backend != NULL) {
@@ -364,7 +384,7 @@ void file_close(struct reactor *reactor)
         reactor->backend->close(reactor);
     }
     /* durable or poisoned long before: what close() says can change nothing */
-    if (reactor->fd >= 0) close(reactor->fd);
+    if (reactor->fd >= 0 && reactor->owner == NULL) close(reactor->fd);
     *reactor = (struct reactor){.fd = -1};
 }
 
@@ -378,7 +398,7 @@ void file_discard(struct reactor *reactor, const char *path)
 uint64_t file_size(const struct reactor *reactor)
 {
     assert(reactor->backend != NULL);
-    return reactor->size;
+    return reactor_of_file(reactor)->size;
 }
 
 bool file_is_new(const struct reactor *reactor)
@@ -390,6 +410,7 @@ bool file_is_new(const struct reactor *reactor)
 enum tactus_status file_grow(struct reactor *reactor, uint64_t size, struct fault *fault)
 {
     assert(reactor->backend != NULL);
+    assert(reactor->owner == NULL);
     assert(!reactor->is_read_only);
     assert(size % IO_SECTOR == 0);
     if (size <= reactor->size) return TACTUS_OK;

@@ -35,7 +35,19 @@ enum tactus_status file_open(
     struct reactor *reactor, const struct file_open_options *options, struct fault *fault
 ) __attribute__((warn_unused_result));
 
-/* Waits for what is in flight, then gives back lock, descriptor and ring. A closed one is fine. */
+/* Another way to the file that `owner` has open, for another thread: the same descriptor (so one
+ * lock, and one place where the system reports what it failed to write back), a queue of its own.
+ * A flush through either covers what was done through both before it. Growing is the owner's alone.
+ * `owner` is kept, must not move, and is closed last. Where the system has no second ring, pread
+ * and pwrite do.
+ *
+ *   TACTUS_IO  this file cannot be shared (no real one, and no ":memory:") */
+enum tactus_status file_open_sharing(
+    struct reactor *sharing, const struct reactor *owner, struct fault *fault
+) __attribute__((warn_unused_result));
+
+/* Waits for what is in flight, then gives back lock, descriptor and ring; of one that shares its
+ * file, its own ring alone. A closed one is fine. */
 void file_close(struct reactor *reactor);
 
 /* Closes, and removes a file that this file_open has newly made at `path`: for a create that went

@@ -63,8 +63,9 @@ static bool request_done(
     reactor->in_flight -= 1;
     reactor->unnoticed += 1;
 
-    if (request->kind == IO_WRITE && status == TACTUS_OK) {
-        reactor->size = max_u64(reactor->size, request->offset + request->size);
+    if (request->kind == IO_WRITE && status == TACTUS_OK && reactor->owner == NULL) {
+        const uint64_t end = request->offset + request->size;
+        if (end > reactor->size) reactor->size = end;
     }
     return true;
 }
@@ -159,8 +160,15 @@ bool io_attempt_done(struct reactor *reactor, struct io_request *request, int64_
 
 /* ---- Requests ------------------------------------------------------------------------------- */
 
+const struct reactor *reactor_of_file(const struct reactor *reactor)
+{
+    return reactor->owner == NULL ? reactor : reactor->owner;
+}
+
 void reactor_submit(struct reactor *reactor, struct io_request *request)
 {
+    const struct reactor *file = reactor_of_file(reactor);
+    const uint64_t end = request->offset + request->size;
     assert(reactor->backend != NULL);
     assert(request->stage != IO_IN_FLIGHT);
     assert(request->kind >= IO_READ && request->kind <= IO_FLUSH);
@@ -173,6 +181,9 @@ void reactor_submit(struct reactor *reactor, struct io_request *request)
         );
     }
 
+    /* no thread but the owner's makes the file longer, so that none has to ask how long it is */
+    if (request->kind == IO_WRITE && file != reactor) assert(end <= file->size);
+
     request->done_bytes = 0;
     request->unreadable = false;
     request->by_sector = false;
@@ -184,7 +195,7 @@ void reactor_submit(struct reactor *reactor, struct io_request *request)
     reactor->in_flight += 1;
 
     /* the kernel would answer with a signal that kills the host */
-    if (request->kind == IO_WRITE && request->offset + request->size > reactor->write_limit) {
+    if (request->kind == IO_WRITE && end > file->write_limit) {
         const bool done = request_done(reactor, request, TACTUS_FULL, EFBIG);
         assert(done);
         return;

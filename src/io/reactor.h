@@ -17,7 +17,11 @@
  *   IO5  A write or flush that failed is never tried again. ENOSPC, EDQUOT and EFBIG are
  *        TACTUS_FULL, all else is TACTUS_IO.
  *
- * No call here allocates memory, or reads a clock other than reactor_now_ns's. */
+ * No call here allocates memory, or reads a clock other than reactor_now_ns's.
+ *
+ * A reactor is for one thread at a time. Another thread uses another reactor over the same file
+ * (file_open_sharing); what both share is the descriptor, and of the first one the file's size and
+ * the limit on it, which are atomic. */
 #ifndef TACTUS_IO_REACTOR_H
 #define TACTUS_IO_REACTOR_H
 
@@ -57,8 +61,10 @@ struct backend;
 struct reactor {
     const struct backend *backend; /* NULL: no file is open */
     void *state;                   /* the backend's own */
-    uint64_t size;                 /* of the file, in bytes */
-    uint64_t write_limit;          /* a write that ends behind this is EFBIG: RLIMIT_FSIZE */
+    const struct reactor *owner;   /* borrowed: whose file this one shares; NULL: it has its own */
+    _Atomic uint64_t size;         /* of the file, in bytes; of a reactor that shares: unused */
+    _Atomic uint64_t write_limit;  /* a write that ends behind this is EFBIG: RLIMIT_FSIZE; unused
+                                      likewise */
     int fd;                        /* -1: there is none */
     bool is_new;                   /* file_open created it, or emptied it */
     bool is_read_only;
@@ -70,10 +76,14 @@ struct reactor {
     uint32_t unnoticed; /* IO_DONE since the last wait or poll */
 };
 
+/* The one that opened the file: itself, or the one whose file it shares. */
+const struct reactor *reactor_of_file(const struct reactor *reactor);
+
 /* Starts the request. It must not be in flight; its buffer, size and offset must be multiples of
  * IO_SECTOR. Over a read-only file nothing but reads may be submitted. A flush makes durable what
  * was IO_DONE when it was submitted, nothing else. Requests finish in any order. Two writes in
- * flight must not overlap. The request may be IO_DONE when this returns. */
+ * flight must not overlap, whichever reactors they go through; what is written through one that
+ * shares its file ends within the file. The request may be IO_DONE when this returns. */
 void reactor_submit(struct reactor *reactor, struct io_request *request);
 
 /* Waits until at least one request became IO_DONE since the last wait or poll: it returns at once

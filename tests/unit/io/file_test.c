@@ -6,6 +6,7 @@
 #include "base/integer.h"
 #include "base/random.h"
 #include "io/backend.h"
+#include "support/simulated_disk.h"
 #include "support/test.h"
 
 #include <errno.h>
@@ -186,6 +187,132 @@ TEST(file, without_descriptors_for_a_ring_posix_takes_over)
     EXPECT(reactor_read(&reactor, found, SIZE, 0, NULL) == TACTUS_OK);
     EXPECT(bytes_equal(found, written, SIZE));
     file_close(&reactor);
+}
+
+/* ---- A second reactor over one file --------------------------------------------------------- */
+
+static void check_same(struct reactor *writer, struct reactor *reader, uint64_t offset)
+{
+    written_fill(offset + 1);
+    EXPECT(reactor_write(writer, written, SIZE, offset, false, NULL) == TACTUS_OK);
+    EXPECT(reactor_read(reader, found, SIZE, offset, NULL) == TACTUS_OK);
+    EXPECT(bytes_equal(found, written, SIZE));
+}
+
+static void check_sharing(struct reactor *reactor)
+{
+    EXPECT(file_grow(reactor, 2 * SIZE, NULL) == TACTUS_OK);
+    struct reactor sharing;
+    EXPECT(file_open_sharing(&sharing, reactor, NULL) == TACTUS_OK);
+    EXPECT(sharing.backend == reactor->backend);
+    check_same(&sharing, reactor, 0);
+    check_same(reactor, &sharing, SIZE);
+    check_many(&sharing);
+
+    EXPECT(file_grow(reactor, 4 * SIZE, NULL) == TACTUS_OK); /* with the other one open */
+    EXPECT(file_size(&sharing) == 4 * SIZE);
+    check_same(&sharing, reactor, 3 * SIZE);
+    EXPECT(reactor_read(&sharing, found, SIZE, 4 * SIZE, NULL) == TACTUS_OK);
+    EXPECT(bytes_are_zero(found, SIZE));
+    EXPECT(reactor_flush(reactor, NULL) == TACTUS_OK);
+
+    /* requests of both at once, each finished by its own */
+    struct io_request requests[2] = {
+        {.kind = IO_WRITE, .size = SIZE, .offset = 0, .buffer = written},
+        {.kind = IO_READ, .size = SIZE, .offset = 3 * SIZE, .buffer = found},
+    };
+    reactor_submit(reactor, &requests[0]);
+    reactor_submit(&sharing, &requests[1]);
+    reactor_finish(&sharing, &requests[1]);
+    EXPECT(sharing.in_flight == 0);
+    reactor_finish(reactor, &requests[0]);
+    EXPECT(bytes_equal(found, written, SIZE));
+
+    file_close(&sharing);
+    file_close(&sharing); /* a closed one is fine */
+    check_same(reactor, reactor, 2 * SIZE);
+}
+
+TEST(file, a_second_reactor_sees_what_the_first_does)
+{
+    static const enum io_path paths[] = {IO_PATH_POSIX, IO_PATH_AUTO};
+    for (uint32_t index = 0; index < COUNT_OF(paths); index += 1) {
+        struct reactor reactor;
+        create(&reactor, PATH, paths[index]);
+        check_sharing(&reactor);
+        struct reactor other;
+        struct fault fault;
+        EXPECT(try_open(&other, PATH, false, &fault) == TACTUS_BUSY); /* the lock is still there */
+        file_close(&reactor);
+    }
+    struct reactor reactor;
+    struct fault fault;
+    EXPECT(try_open(&reactor, ":memory:", false, &fault) == TACTUS_OK);
+    check_sharing(&reactor);
+    file_close(&reactor);
+}
+
+TEST(file, a_second_reactor_obeys_the_size_limit_of_the_last_growth)
+{
+    struct rlimit before;
+    EXPECT(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    const struct rlimit little = {.rlim_cur = SIZE, .rlim_max = before.rlim_max};
+    EXPECT(setrlimit(RLIMIT_FSIZE, &little) == 0);
+    struct reactor reactor;
+    create(&reactor, PATH, IO_PATH_AUTO);
+    EXPECT(file_grow(&reactor, SIZE, NULL) == TACTUS_OK);
+    struct reactor sharing;
+    EXPECT(file_open_sharing(&sharing, &reactor, NULL) == TACTUS_OK);
+    EXPECT(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    EXPECT(file_grow(&reactor, 2 * SIZE, NULL) == TACTUS_OK);
+    check_same(&sharing, &reactor, SIZE);
+
+    EXPECT(setrlimit(RLIMIT_FSIZE, &little) == 0);
+    EXPECT(file_grow(&reactor, 3 * SIZE, NULL) == TACTUS_FULL);
+    const enum tactus_status status = reactor_write(&sharing, written, SIZE, SIZE, false, NULL);
+    EXPECT(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    EXPECT(status == TACTUS_FULL);
+    file_close(&sharing);
+    file_close(&reactor);
+}
+
+TEST(file, a_second_reactor_does_without_a_ring_where_there_is_none_left)
+{
+    make(PATH);
+    struct reactor reactor;
+    struct fault fault;
+    EXPECT(try_open(&reactor, PATH, true, &fault) == TACTUS_OK);
+    struct rlimit before;
+    EXPECT(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const int next = dup(0);
+    EXPECT(next >= 0);
+    close(next);
+    const struct rlimit few = {.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+    EXPECT(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    struct reactor sharing;
+    const enum tactus_status status = file_open_sharing(&sharing, &reactor, &fault);
+    EXPECT(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    EXPECT(status == TACTUS_OK);
+    EXPECT(sharing.backend == &backend_posix);
+    EXPECT(reactor_read(&sharing, found, SIZE, 0, NULL) == TACTUS_OK);
+    EXPECT(bytes_equal(found, written, SIZE));
+    file_close(&sharing);
+    file_close(&reactor);
+}
+
+TEST(file, a_disk_of_another_kind_is_not_shared)
+{
+    const struct simulated_disk_options options = {.size = SIZE};
+    struct simulated_disk *disk = simulated_disk_new(&options);
+    struct reactor reactor;
+    simulated_disk_open(&reactor, disk);
+    struct reactor sharing;
+    struct fault fault = {0};
+    EXPECT(file_open_sharing(&sharing, &reactor, &fault) == TACTUS_IO);
+    EXPECT(fault.what != NULL);
+    file_close(&sharing); /* it is closed already */
+    file_close(&reactor);
+    simulated_disk_free(disk);
 }
 
 TEST(file, memory_is_a_file_that_leaves_nothing)
