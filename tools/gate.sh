@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-steps=(format lint header build tests clang_tests static fuzz demo package)
+steps=(format lint header build tests threads clang_tests static fuzz demo package)
 compilers=(gcc clang-14)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -20,9 +20,10 @@ c_files() {
     find "${folders[@]}" -name '*.[ch]' -print | sort
 }
 
+# preset_build PRESET [WORD...]: words go to cmake --build
 preset_build() {
     local log=$scratch/$1.log
-    { cmake --preset "$1" && cmake --build --preset "$1"; } >"$log" 2>&1 || {
+    { cmake --preset "$1" && cmake --build --preset "$1" "${@:2}"; } >"$log" 2>&1 || {
         tail -n 60 "$log"
         return 1
     }
@@ -59,6 +60,18 @@ step_build() {
 step_tests() {
     preset_build asan
     ctest --preset asan -j2
+}
+
+# Under ThreadSanitizer: the programs that have two threads.
+step_threads() {
+    local name programs=(unit/base/worker unit/storage/grid_view model/grid_view)
+    local targets=() pattern
+    for name in "${programs[@]}"; do
+        targets+=("test_${name//\//_}")
+    done
+    pattern=$(IFS='|'; echo "${programs[*]}")
+    preset_build tsan --target "${targets[@]}"
+    ctest --test-dir build/tsan -R "^($pattern)\$" --no-tests=error --output-on-failure -j2
 }
 
 step_clang_tests() {

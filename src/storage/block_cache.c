@@ -17,6 +17,8 @@ enum {
     HEADER_SIZE = 128, /* of a block */
 };
 
+/* ---- Inside: under the lock, which the functions of the header take ------------------------- */
+
 static uint32_t bucket_of(const struct block_cache *cache, uint64_t address)
 {
     /* Fibonacci hashing: neighbouring addresses, the common case, fall into different buckets. */
@@ -78,12 +80,18 @@ void block_cache_init(
     uint8_t *data = budget_take(budget, frame_count, block_size, BUDGET_ALIGNMENT);
     if (budget_is_measuring(budget)) return;
 
+    lock_init(&cache->lock);
     for (uint32_t index = 0; index < frame_count; index += 1) {
         cache->frames[index].data = data + (uint64_t)index * block_size;
     }
 }
 
-void block_cache_check(const struct block_cache *cache)
+void block_cache_deinit(struct block_cache *cache)
+{
+    lock_deinit(&cache->lock);
+}
+
+static void check(const struct block_cache *cache)
 {
     uint32_t findable_count = 0;
     uint32_t pinned_count = 0;
@@ -109,20 +117,72 @@ void block_cache_check(const struct block_cache *cache)
     assert(linked_count == findable_count);
 }
 
-struct block_frame *block_cache_find(
+void block_cache_check(struct block_cache *cache)
+{
+    lock_acquire(&cache->lock);
+    check(cache);
+    lock_release(&cache->lock);
+}
+
+static void ref(struct block_cache *cache, struct block_frame *frame)
+{
+    assert(frame->references < UINT32_MAX);
+    frame->references += 1;
+    if (frame->references == 1) cache->pinned_count += 1;
+}
+
+static void unref(struct block_cache *cache, struct block_frame *frame)
+{
+    assert(frame_index(cache, frame) < cache->frame_count);
+    assert(frame->references > 0);
+    assert(cache->pinned_count > 0);
+    frame->references -= 1;
+    if (frame->references == 0) cache->pinned_count -= 1;
+}
+
+void block_cache_ref(struct block_cache *cache, struct block_frame *frame)
+{
+    lock_acquire(&cache->lock);
+    assert(frame->references > 0); /* else it could be evicted under the caller's hands */
+    ref(cache, frame);
+    lock_release(&cache->lock);
+}
+
+void block_cache_unref(struct block_cache *cache, struct block_frame *frame)
+{
+    lock_acquire(&cache->lock);
+    unref(cache, frame);
+    lock_release(&cache->lock);
+}
+
+/* The findable frame of exactly this block, with one more reference; or NULL. */
+static struct block_frame *find(
     struct block_cache *cache, uint64_t address, struct checksum checksum
 )
 {
     struct block_frame *frame = lookup(cache, address);
     if (frame == NULL || !checksum_equal(frame->checksum, checksum)) return NULL;
     if (frame->chances < CHANCES_MAX) frame->chances += 1;
-    block_cache_ref(cache, frame);
+    ref(cache, frame);
     return frame;
 }
 
-bool block_cache_has_address(const struct block_cache *cache, uint64_t address)
+struct block_frame *block_cache_find(
+    struct block_cache *cache, uint64_t address, struct checksum checksum
+)
 {
-    return lookup(cache, address) != NULL;
+    lock_acquire(&cache->lock);
+    struct block_frame *frame = find(cache, address, checksum);
+    lock_release(&cache->lock);
+    return frame;
+}
+
+bool block_cache_has_address(struct block_cache *cache, uint64_t address)
+{
+    lock_acquire(&cache->lock);
+    const bool has_address = lookup(cache, address) != NULL;
+    lock_release(&cache->lock);
+    return has_address;
 }
 
 /* The frame to fill next. Each turn of the hand takes a chance from every frame that nobody holds,
@@ -147,31 +207,26 @@ static struct block_frame *evict(struct block_cache *cache)
 
 struct block_frame *block_cache_take(struct block_cache *cache)
 {
+    lock_acquire(&cache->lock);
     assert(cache->pinned_count < cache->frame_count);
-
     struct block_frame *frame = evict(cache);
     assert(frame->references == 0);
     assert(frame->next == 0);
     frame->address = 0;
     frame->checksum = (struct checksum){0};
     frame->chances = 0;
+    ref(cache, frame);
+    lock_release(&cache->lock);
+
     bytes_zero(frame->data, HEADER_SIZE); /* so that nobody takes what was there for his own */
-    block_cache_ref(cache, frame);
     return frame;
 }
 
-void block_cache_insert(
+/* Puts the frame into the chain of the address, which has no other. */
+static void link_in(
     struct block_cache *cache, struct block_frame *frame, uint64_t address, struct checksum checksum
 )
 {
-    assert(address > 0);
-    assert(frame->references > 0);
-    assert(frame->address == 0);
-    assert(!frame->is_findable);
-
-    struct block_frame *stale = lookup(cache, address);
-    if (stale != NULL) drop(cache, stale);
-
     uint32_t *head = &cache->heads[bucket_of(cache, address)];
     frame->address = address;
     frame->checksum = checksum;
@@ -179,27 +234,56 @@ void block_cache_insert(
     frame->next = *head;
     frame->is_findable = true;
     *head = frame_index(cache, frame) + 1;
-    assert_slow((block_cache_check(cache), true));
+    assert_slow((check(cache), true));
 }
 
-void block_cache_ref(struct block_cache *cache, struct block_frame *frame)
+/* What whoever filled a frame asserts before it becomes findable. */
+static void check_filled(const struct block_frame *frame, uint64_t address)
 {
-    assert(frame->references < UINT32_MAX);
-    frame->references += 1;
-    if (frame->references == 1) cache->pinned_count += 1;
-}
-
-void block_cache_unref(struct block_cache *cache, struct block_frame *frame)
-{
-    assert(frame_index(cache, frame) < cache->frame_count);
+    assert(address > 0);
     assert(frame->references > 0);
-    assert(cache->pinned_count > 0);
-    frame->references -= 1;
-    if (frame->references == 0) cache->pinned_count -= 1;
+    assert(frame->address == 0);
+    assert(!frame->is_findable);
+}
+
+void block_cache_insert(
+    struct block_cache *cache, struct block_frame *frame, uint64_t address, struct checksum checksum
+)
+{
+    lock_acquire(&cache->lock);
+    check_filled(frame, address);
+    struct block_frame *stale = lookup(cache, address);
+    if (stale != NULL) drop(cache, stale);
+    link_in(cache, frame, address, checksum);
+    lock_release(&cache->lock);
+}
+
+struct block_frame *block_cache_insert_read(
+    struct block_cache *cache, struct block_frame *frame, uint64_t address, struct checksum checksum
+)
+{
+    lock_acquire(&cache->lock);
+    check_filled(frame, address);
+    struct block_frame *result = find(cache, address, checksum);
+    if (result != NULL) {
+        unref(cache, frame);
+    } else {
+        result = frame;
+        if (lookup(cache, address) == NULL) {
+            link_in(cache, frame, address, checksum);
+        } else {
+            frame->address = address;
+            frame->checksum = checksum;
+        }
+    }
+    lock_release(&cache->lock);
+    return result;
 }
 
 void block_cache_demote(struct block_cache *cache, uint64_t address)
 {
+    lock_acquire(&cache->lock);
     struct block_frame *frame = lookup(cache, address);
     if (frame != NULL) frame->chances = 0;
+    lock_release(&cache->lock);
 }

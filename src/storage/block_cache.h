@@ -1,4 +1,4 @@
-/* The block cache: all block buffers of a grid, found by address.
+/* The block cache: all block buffers of a grid, found by address, for all threads that use it.
  *
  * A frame is a buffer. Whoever holds a reference may read its data, whatever happens to the
  * address meanwhile; frames without references are the cache proper, evicted by CLOCK. Frames being
@@ -13,12 +13,16 @@
  *       content is dropped first, so that nothing stale is ever found.
  *   C3  Findable frames have an address; pinned_count frames have references.
  *
- * For one thread at a time. */
+ * Any thread may call, any time: one lock, held for short, guards the lists and counts. The data of
+ * a frame is no concern of the lock: it is written by the one who took the frame, before it is
+ * findable, and only read from then on. What a holder may read without the lock: data, address,
+ * checksum. */
 #ifndef TACTUS_STORAGE_BLOCK_CACHE_H
 #define TACTUS_STORAGE_BLOCK_CACHE_H
 
 #include "base/budget.h"
 #include "base/checksum.h"
+#include "base/lock.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,12 +30,13 @@
 struct block_frame {
     uint8_t *data; /* block_size bytes, 4096-aligned; kept for the life of the cache */
 
-    uint64_t address; /* 0: none yet */
+    uint64_t address; /* 0: none yet; stays as long as there are references */
     struct checksum checksum;
-    uint32_t references;
-    uint32_t next;    /* in the chain: index + 1; 0: the last */
-    uint8_t chances;  /* turns of the clock's hand that it still survives */
-    bool is_findable; /* in the chain of its address */
+
+    uint32_t references; /* under the lock, like all below */
+    uint32_t next;       /* in the chain: index + 1; 0: the last */
+    uint8_t chances;     /* turns of the clock's hand that it still survives */
+    bool is_findable;    /* in the chain of its address */
 };
 
 struct block_cache {
@@ -41,6 +46,7 @@ struct block_cache {
     uint32_t bucket_bits;
     uint32_t block_size;
 
+    struct lock lock;
     uint32_t hand;
     uint32_t pinned_count;
 };
@@ -51,8 +57,11 @@ void block_cache_init(
     struct block_cache *cache, struct budget *budget, uint32_t frame_count, uint32_t block_size
 );
 
+/* Nothing may be called afterwards. Frames may still be held: nobody looks at them any more. */
+void block_cache_deinit(struct block_cache *cache);
+
 /* O(frames): for assert_slow() and tests. */
-void block_cache_check(const struct block_cache *cache);
+void block_cache_check(struct block_cache *cache);
 
 /* The frame that holds exactly this block, with one more reference; NULL: none does. */
 struct block_frame *block_cache_find(
@@ -60,15 +69,23 @@ struct block_frame *block_cache_find(
 );
 
 /* Whether any content of this address is findable. */
-bool block_cache_has_address(const struct block_cache *cache, uint64_t address);
+bool block_cache_has_address(struct block_cache *cache, uint64_t address);
 
 /* A frame to fill, with one reference; its address is 0, its data whatever it was, its header (the
  * first 128 bytes) zero. Evicts where it must. */
 struct block_frame *block_cache_take(struct block_cache *cache);
 
-/* Makes a taken frame findable under its address; what was there before is dropped (C2): it stays
- * readable for those who have references to it. */
+/* Makes a taken frame findable under its new address; what was there before is dropped (C2), and
+ * stays readable for those who have references to it. */
 void block_cache_insert(
+    struct block_cache *cache, struct block_frame *frame, uint64_t address, struct checksum checksum
+);
+
+/* The same for a frame that was filled by reading this block; gives the frame to go on with, which
+ * the caller's reference is to. If the address has content already, that stays: this very block,
+ * which another thread has read meanwhile, then takes the place of the given frame; of another
+ * block (the address was written anew) the given frame is not findable, and good all the same. */
+struct block_frame *block_cache_insert_read(
     struct block_cache *cache, struct block_frame *frame, uint64_t address, struct checksum checksum
 );
 

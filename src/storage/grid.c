@@ -52,26 +52,80 @@ static bool queue_remove_read(struct grid_read_queue *queue, struct grid_read *r
     return true;
 }
 
+/* ---- Opening -------------------------------------------------------------------------------- */
+
+static bool is_owner(const struct grid *grid)
+{
+    return grid->owner == grid;
+}
+
+static struct block_cache *cache_of(const struct grid *grid)
+{
+    return &grid->owner->cache;
+}
+
+static bool is_poisoned(const struct grid *grid)
+{
+    return grid->owner->status != TACTUS_OK;
+}
+
+static void slots_init(
+    struct grid *grid, struct budget *budget, uint32_t reads_max, uint32_t writes_max
+)
+{
+    grid->reads_max = reads_max;
+    grid->writes_max = writes_max;
+    grid->reads =
+        budget_take(budget, reads_max, sizeof *grid->reads, _Alignof(struct grid_read_slot));
+    grid->writes =
+        budget_take(budget, writes_max, sizeof *grid->writes, _Alignof(struct grid_write_slot));
+}
+
 void grid_init(struct grid *grid, struct budget *budget, const struct grid_options *options)
 {
     assert(options->layout != NULL);
     assert(options->cache_frames > 0);
     assert(options->cache_frames < UINT32_MAX / 16);
     assert(options->pinned_frames_max < UINT32_MAX / 16);
+    assert(options->view_frames_max < UINT32_MAX / 16);
 
-    *grid = (struct grid){.options = *options};
+    *grid = (struct grid){.options = *options, .owner = grid};
     /* What is in flight holds frames of its own, so that no caller can be in its way. */
-    const uint32_t frame_count =
-        options->cache_frames + options->pinned_frames_max + GRID_READS_MAX + GRID_WRITES_MAX;
+    const uint32_t frame_count = options->cache_frames + options->pinned_frames_max +
+                                 GRID_READS_MAX + GRID_WRITES_MAX + options->view_frames_max;
     budget_group(budget, "free set");
     free_set_init(&grid->free_set, budget, options->layout->block_count_max);
     budget_group(budget, "cache");
     block_cache_init(&grid->cache, budget, frame_count, options->layout->block_size);
-    grid->reads =
-        budget_take(budget, GRID_READS_MAX, sizeof *grid->reads, _Alignof(struct grid_read_slot));
-    grid->writes = budget_take(
-        budget, GRID_WRITES_MAX, sizeof *grid->writes, _Alignof(struct grid_write_slot)
-    );
+    slots_init(grid, budget, GRID_READS_MAX, GRID_WRITES_MAX);
+    if (!budget_is_measuring(budget)) lock_init(&grid->status_lock);
+}
+
+uint32_t grid_view_frames(const struct grid_view_options *options)
+{
+    assert(options->pinned_frames_max < UINT32_MAX / 64);
+    assert(options->reads_max > 0 && options->reads_max < UINT32_MAX / 64);
+    assert(options->writes_max > 0 && options->writes_max < UINT32_MAX / 64);
+    return options->pinned_frames_max + options->reads_max + options->writes_max;
+}
+
+void grid_init_sharing(
+    struct grid *view,
+    struct budget *budget,
+    struct grid *owner,
+    const struct grid_view_options *options
+)
+{
+    assert(is_owner(owner));
+    owner->view_frames += grid_view_frames(options);
+    assert(owner->view_frames <= owner->options.view_frames_max);
+
+    *view = (struct grid){.options = owner->options, .owner = owner};
+    view->options.reactor = options->reactor;
+    view->options.fault = options->fault;
+    budget_group(budget, "cache");
+    slots_init(view, budget, options->reads_max, options->writes_max);
+    if (!budget_is_measuring(budget)) owner->view_count += 1;
 }
 
 /* Blocks that the file has room for, as long as it is now. */
@@ -85,6 +139,7 @@ static uint64_t blocks_in_file(const struct grid *grid)
 
 enum tactus_status grid_open(struct grid *grid, uint64_t block_count)
 {
+    assert(is_owner(grid));
     assert(grid->block_count == 0);
     const uint64_t found = blocks_in_file(grid);
     if (block_count > grid->options.layout->block_count_max || block_count > found) {
@@ -109,11 +164,21 @@ void grid_close(struct grid *grid)
 {
     if (grid->reads == NULL) return; /* it was only measured, or not even that */
     grid->queued = (struct grid_read_queue){0};
-    for (uint32_t index = 0; index < GRID_READS_MAX; index += 1) {
+    for (uint32_t index = 0; index < grid->reads_max; index += 1) {
         grid->reads[index].waiting = (struct grid_read_queue){0};
     }
     while (grid->reads_in_flight + grid->writes_in_flight > 0)
         grid_wait(grid); /* ends with the I/O */
+    grid->reads = NULL;
+    grid->writes = NULL;
+    if (!is_owner(grid)) {
+        assert(grid->owner->view_count > 0);
+        grid->owner->view_count -= 1;
+        return;
+    }
+    assert(grid->view_count == 0);
+    block_cache_deinit(&grid->cache);
+    lock_deinit(&grid->status_lock);
 }
 
 enum tactus_status grid_poison(struct grid *grid, struct fault fault)
@@ -122,15 +187,18 @@ enum tactus_status grid_poison(struct grid *grid, struct fault fault)
     if (fault.remedy == NULL) {
         fault.remedy = "close the file and open it again: what was acknowledged is recovered";
     }
-    if (grid->status == TACTUS_OK) grid->poison = fault;
-    grid->status = TACTUS_POISONED;
+    struct grid *owner = grid->owner;
+    lock_acquire(&owner->status_lock);
+    if (owner->status == TACTUS_OK) owner->poison = fault;
+    owner->status = TACTUS_POISONED;
+    lock_release(&owner->status_lock);
     return fault_set(grid->options.fault, fault);
 }
 
 enum tactus_status grid_status(struct grid *grid)
 {
-    if (grid->status == TACTUS_OK) return TACTUS_OK;
-    return fault_set(grid->options.fault, grid->poison);
+    if (!is_poisoned(grid)) return TACTUS_OK;
+    return fault_set(grid->options.fault, grid->owner->poison);
 }
 
 /* ---- Reads ---------------------------------------------------------------------------------- */
@@ -142,7 +210,7 @@ static void read_failed(const struct grid *grid, struct grid_read *read, struct 
     fault.address = read->reference.address;
     fault.block_type = read->type;
     fault.tree = read->tree;
-    if (fault.status == TACTUS_CORRUPT && grid->status != TACTUS_OK) {
+    if (fault.status == TACTUS_CORRUPT && is_poisoned(grid)) {
         /* It may be one that the failed write should have written. */
         fault.status = TACTUS_POISONED;
         fault.remedy = "close the file and open it again: what was acknowledged is recovered";
@@ -177,7 +245,7 @@ static struct fault corrupt_fault(
     return fault;
 }
 
-/* Ends a read with a block whose identity is known to be right. */
+/* Ends a read with a block whose identity is known to be right; a reference to it is given over. */
 static void read_succeeded(struct grid *grid, struct grid_read *read, struct block_frame *frame)
 {
     const struct block_header *header = block_header_read(frame->data);
@@ -189,9 +257,9 @@ static void read_succeeded(struct grid *grid, struct grid_read *read, struct blo
         fault.wanted_number = header->type != read->type ? read->type : read->tree;
         fault.found_number = header->type != read->type ? header->type : header->tree;
         read_failed(grid, read, fault);
+        grid_unref(grid, frame);
         return;
     }
-    block_cache_ref(&grid->cache, frame);
     read->frame = frame;
     read->status = TACTUS_OK;
     read->stage = IO_DONE;
@@ -202,7 +270,7 @@ static void read_slot_submit(struct grid *grid, struct grid_read_slot *slot)
     const uint64_t address =
         slot->attempts == ATTEMPT_COPY ? slot->reference.copy_address : slot->reference.address;
     assert(address > 0);
-    assert(address <= grid->block_count);
+    assert(address <= grid->owner->block_count);
     slot->request = (struct io_request){
         .kind = IO_READ,
         .size = grid->options.layout->block_size,
@@ -220,11 +288,10 @@ static bool read_join(struct grid *grid, struct grid_read *read)
     struct block_frame *frame = grid_cached(grid, reference);
     if (frame != NULL) {
         read_succeeded(grid, read, frame);
-        grid_unref(grid, frame);
         grid->statistics.reads_cached += 1;
         return true;
     }
-    for (uint32_t index = 0; index < GRID_READS_MAX; index += 1) {
+    for (uint32_t index = 0; index < grid->reads_max; index += 1) {
         struct grid_read_slot *slot = &grid->reads[index];
         if (slot->frame == NULL) continue;
         if (!block_reference_equal(slot->reference, reference)) continue;
@@ -238,7 +305,7 @@ static bool read_join(struct grid *grid, struct grid_read *read)
 /* Begins as many queued reads as there are slots for. */
 static void reads_begin(struct grid *grid)
 {
-    for (uint32_t index = 0; index < GRID_READS_MAX; index += 1) {
+    for (uint32_t index = 0; index < grid->reads_max; index += 1) {
         struct grid_read_slot *slot = &grid->reads[index];
         if (slot->frame != NULL) continue;
         struct grid_read *read = queue_pop_read(&grid->queued);
@@ -249,7 +316,7 @@ static void reads_begin(struct grid *grid)
         if (read == NULL) return;
 
         *slot = (struct grid_read_slot){.reference = read->reference};
-        slot->frame = block_cache_take(&grid->cache);
+        slot->frame = block_cache_take(cache_of(grid));
         queue_push_read(&slot->waiting, read);
         grid->reads_in_flight += 1;
         read_slot_submit(grid, slot);
@@ -270,7 +337,7 @@ void grid_read_start(
         .type = (uint8_t)type,
         .tree = tree,
     };
-    const char *what = block_reference_fault(&reference, grid->block_count);
+    const char *what = block_reference_fault(&reference, grid->owner->block_count);
     if (what == NULL && reference.address == 0) what = "a reference to a block is empty";
     if (what != NULL) {
         read_failed(grid, read, corrupt_fault(grid, what, reference.address, reference));
@@ -301,16 +368,17 @@ static const char *read_slot_fault(const struct grid *grid, const struct grid_re
 static void read_slot_end(struct grid *grid, struct grid_read_slot *slot, const struct fault *fault)
 {
     struct block_frame *frame = slot->frame;
-    if (fault == NULL && !block_cache_has_address(&grid->cache, slot->reference.address)) {
-        block_cache_insert(&grid->cache, frame, slot->reference.address, slot->reference.checksum);
-    } else if (fault == NULL) {
-        /* The address was written anew meanwhile. This is what was asked for, all the same. */
-        frame->address = slot->reference.address;
-        frame->checksum = slot->reference.checksum;
+    if (fault == NULL) {
+        frame = block_cache_insert_read(
+            cache_of(grid), frame, slot->reference.address, slot->reference.checksum
+        );
     }
     struct grid_read *read = queue_pop_read(&slot->waiting);
     while (read != NULL) { /* ends: nothing joins a slot meanwhile */
-        if (fault == NULL) read_succeeded(grid, read, frame);
+        if (fault == NULL) {
+            block_cache_ref(cache_of(grid), frame);
+            read_succeeded(grid, read, frame);
+        }
         if (fault != NULL) read_failed(grid, read, *fault);
         read = queue_pop_read(&slot->waiting);
     }
@@ -349,7 +417,7 @@ void grid_read_cancel(struct grid *grid, struct grid_read *read)
 {
     if (read->stage == IO_IN_FLIGHT) {
         bool is_found = queue_remove_read(&grid->queued, read);
-        for (uint32_t index = 0; index < GRID_READS_MAX && !is_found; index += 1) {
+        for (uint32_t index = 0; index < grid->reads_max && !is_found; index += 1) {
             is_found = queue_remove_read(&grid->reads[index].waiting, read);
         }
         assert(is_found);
@@ -372,17 +440,17 @@ enum tactus_status grid_read_finish(struct grid *grid, struct grid_read *read)
 struct block_frame *grid_cached(struct grid *grid, struct block_reference reference)
 {
     if (reference.address == 0) return NULL;
-    return block_cache_find(&grid->cache, reference.address, reference.checksum);
+    return block_cache_find(cache_of(grid), reference.address, reference.checksum);
 }
 
 void grid_unref(struct grid *grid, struct block_frame *frame)
 {
-    block_cache_unref(&grid->cache, frame);
+    block_cache_unref(cache_of(grid), frame);
 }
 
 struct block_frame *grid_frame_take(struct grid *grid)
 {
-    return block_cache_take(&grid->cache);
+    return block_cache_take(cache_of(grid));
 }
 
 /* ---- Writes --------------------------------------------------------------------------------- */
@@ -390,8 +458,8 @@ struct block_frame *grid_frame_take(struct grid *grid)
 /* A free slot, or NULL: the grid is poisoned. */
 static struct grid_write_slot *write_slot_take(struct grid *grid)
 {
-    while (grid->status == TACTUS_OK) { /* ends: each wait ends a write, or poisons */
-        for (uint32_t index = 0; index < GRID_WRITES_MAX; index += 1) {
+    while (!is_poisoned(grid)) { /* ends: each wait ends a write, or poisons */
+        for (uint32_t index = 0; index < grid->writes_max; index += 1) {
             if (grid->writes[index].frame == NULL) return &grid->writes[index];
         }
         grid_wait(grid);
@@ -405,7 +473,7 @@ struct block_reference grid_write_start(
 {
     assert(!grid->options.read_only);
     assert(address > 0);
-    assert(address <= grid->block_count);
+    assert(address <= grid->owner->block_count);
     assert(frame->references > 0);
     assert(frame->address == 0);
 
@@ -424,11 +492,11 @@ struct block_reference grid_write_start(
         ) == NULL
     );
     /* First findable, then written: no one may read the address from the disk before. */
-    block_cache_insert(&grid->cache, frame, address, reference.checksum);
+    block_cache_insert(cache_of(grid), frame, address, reference.checksum);
 
     struct grid_write_slot *slot = write_slot_take(grid);
     if (slot == NULL) return reference;
-    block_cache_ref(&grid->cache, frame);
+    block_cache_ref(cache_of(grid), frame);
     *slot = (struct grid_write_slot){.frame = frame};
     slot->request = (struct io_request){
         .kind = IO_WRITE,
@@ -469,13 +537,13 @@ static void write_slot_done(struct grid *grid, struct grid_write_slot *slot)
 static bool progress(struct grid *grid)
 {
     bool any = false;
-    for (uint32_t index = 0; index < GRID_WRITES_MAX && grid->writes_in_flight > 0; index += 1) {
+    for (uint32_t index = 0; index < grid->writes_max && grid->writes_in_flight > 0; index += 1) {
         struct grid_write_slot *slot = &grid->writes[index];
         if (slot->frame == NULL || slot->failed || slot->request.stage != IO_DONE) continue;
         write_slot_done(grid, slot);
         any = true;
     }
-    for (uint32_t index = 0; index < GRID_READS_MAX && grid->reads_in_flight > 0; index += 1) {
+    for (uint32_t index = 0; index < grid->reads_max && grid->reads_in_flight > 0; index += 1) {
         struct grid_read_slot *slot = &grid->reads[index];
         if (slot->frame == NULL || slot->request.stage != IO_DONE) continue;
         read_slot_done(grid, slot);
@@ -507,10 +575,24 @@ enum tactus_status grid_writes_finish(struct grid *grid)
     return grid_status(grid);
 }
 
+void grid_statistics_move(struct grid *view)
+{
+    assert(!is_owner(view));
+    struct grid_statistics *sum = &view->owner->statistics;
+    sum->reads_cached += view->statistics.reads_cached;
+    sum->reads_merged += view->statistics.reads_merged;
+    sum->blocks_read += view->statistics.blocks_read;
+    sum->blocks_written += view->statistics.blocks_written;
+    sum->bytes_written += view->statistics.bytes_written;
+    sum->reads_healed += view->statistics.reads_healed;
+    view->statistics = (struct grid_statistics){0};
+}
+
 /* ---- Space ---------------------------------------------------------------------------------- */
 
 enum tactus_status grid_release(struct grid *grid, uint64_t address)
 {
+    assert(is_owner(grid));
     assert(!grid->options.read_only);
     struct free_set *set = &grid->free_set;
     const char *what = NULL;
@@ -524,7 +606,7 @@ enum tactus_status grid_release(struct grid *grid, uint64_t address)
         return fault_set(grid->options.fault, fault);
     }
     free_set_release(set, address);
-    block_cache_demote(&grid->cache, address);
+    block_cache_demote(cache_of(grid), address);
     return TACTUS_OK;
 }
 
@@ -540,6 +622,7 @@ static enum tactus_status grow_to(struct grid *grid, uint64_t block_count, struc
 
 enum tactus_status grid_grow(struct grid *grid, uint64_t block_count)
 {
+    assert(is_owner(grid));
     assert(!grid->options.read_only);
     const struct layout *layout = grid->options.layout;
     if (block_count <= grid->block_count) return TACTUS_OK;

@@ -1,17 +1,26 @@
 /* The grid: blocks by reference. The only way to read and to write them.
  *
+ * A struct grid is one thread's way to it. The *owner* has the free set, and makes the file longer;
+ * a *view*, made over it for another thread (grid_init_sharing), reads and writes blocks at
+ * addresses that it is told. Each has its own reactor, slots, queue, statistics and fault, so that
+ * no thread ever waits for another's I/O. Shared are the cache, under its lock, and the status.
+ *
  * A block is named by (address, checksum) and never changes, so a read either gives exactly the
- * bytes its reference names or a status. Reads of one block are merged, and are answered from the
- * cache or from writes in flight without I/O (R11). A write is in the cache before it is
- * submitted.
+ * bytes its reference names or a status. Reads of one block by one thread are merged, and are
+ * answered from the cache or from writes in flight, whose ever, without I/O (R11): a write is in
+ * the cache before it is submitted, and is held there until it is done.
  *
  * A failed write poisons the grid: nothing more is written, blocks already in frames stay readable
  * where they must, and a block that is not found as it should be is POISONED, not CORRUPT (it may
- * be one that could not be written). For one thread at a time. */
+ * be one that could not be written). One for all: whichever thread's write failed.
+ *
+ * A struct grid is for one thread at a time; handing it to another is fine where something orders
+ * the two (worker_start and worker_join do). */
 #ifndef TACTUS_STORAGE_GRID_H
 #define TACTUS_STORAGE_GRID_H
 
 #include "base/budget.h"
+#include "base/lock.h"
 #include "base/status.h"
 #include "io/reactor.h"
 #include "storage/block.h"
@@ -23,8 +32,8 @@
 #include <stdint.h>
 
 enum {
-    GRID_READS_MAX = 32,  /* in flight at once; more wait in a queue */
-    GRID_WRITES_MAX = 32, /* in flight at once; a writer waits for a slot */
+    GRID_READS_MAX = 32,  /* the owner's in flight at once; more wait in a queue */
+    GRID_WRITES_MAX = 32, /* the owner's in flight at once; a writer waits for a slot */
 };
 
 /* Most that a file is grown ahead of need in one step. */
@@ -37,8 +46,18 @@ struct grid_options {
     uint32_t cache_frames;      /* room for blocks that nobody holds; at least 1 */
     uint32_t pinned_frames_max; /* most that callers hold at once, by reads and grid_frame_take();
                                    what is in flight is the grid's own and not counted here */
-    bool read_only;             /* nothing is written, grown, acquired or released */
-    struct fault *fault;        /* kept: gets the first failure */
+    uint32_t view_frames_max; /* for views: grid_view_frames() of each, summed; 0: there is none */
+    bool read_only;           /* nothing is written, grown, acquired or released */
+    struct fault *fault;      /* kept: gets the first failure */
+};
+
+struct grid_view_options {
+    struct reactor *reactor;    /* kept; the thread's own, over the owner's file. The owner's own
+                                   will do where one thread uses both by turns */
+    uint32_t pinned_frames_max; /* as in grid_options, of the view */
+    uint32_t reads_max;         /* in flight at once, from 1 */
+    uint32_t writes_max;        /* likewise */
+    struct fault *fault;        /* kept: gets the first failure that the view meets */
 };
 
 /* A read, owned by the caller from start until it is DONE or cancelled; it must not move. */
@@ -84,31 +103,55 @@ struct grid_statistics {
 };
 
 struct grid {
-    struct grid_options options;
-    struct free_set free_set;
-    struct block_cache cache;
-    struct grid_read_slot *reads;   /* GRID_READS_MAX */
-    struct grid_write_slot *writes; /* GRID_WRITES_MAX */
+    struct grid_options options;    /* of a view: the owner's, with its own reactor and fault */
+    struct grid *owner;             /* itself; of a view: borrowed until its grid_close() */
+    struct grid_read_slot *reads;   /* reads_max; NULL: there is no memory yet, or no more */
+    struct grid_write_slot *writes; /* writes_max */
+    uint32_t reads_max;
+    uint32_t writes_max;
 
-    uint64_t block_count; /* blocks that the file has room for now */
     struct grid_read_queue queued;
     uint32_t reads_in_flight;
     uint32_t writes_in_flight;
-    enum tactus_status status; /* OK, or POISONED for good */
-    struct fault poison;       /* why */
     struct grid_statistics statistics;
+
+    /* Of the owner alone; a view's are zero. */
+    struct free_set free_set;
+    struct block_cache cache;
+    _Atomic uint64_t block_count;      /* blocks that the file has room for now; never falls */
+    struct lock status_lock;           /* for who changes the status */
+    _Atomic enum tactus_status status; /* OK, or POISONED for good */
+    struct fault poison;               /* why; set before the status, and never again */
+    uint32_t view_count;               /* not closed */
+    uint32_t view_frames;              /* promised to views */
 };
 
 /* Takes all memory, listed under "free set" and "cache". Neither grid_open() nor the free
  * set's opening has happened then. */
 void grid_init(struct grid *grid, struct budget *budget, const struct grid_options *options);
 
+/* What a view adds to the owner's cache: view_frames_max of grid_options. */
+uint32_t grid_view_frames(const struct grid_view_options *options);
+
+/* Makes a view over the owner's grid, with the memory of its slots, in the same walks as the
+ * owner's grid_init(). It is open as long as the owner is. Not for views: grid_open, grid_release,
+ * grid_grow; nor does it know which addresses are acquired. Called where no other thread uses the
+ * owner, as is a view's grid_close(). */
+void grid_init_sharing(
+    struct grid *view,
+    struct budget *budget,
+    struct grid *owner,
+    const struct grid_view_options *options
+);
+
 /* Learns how many blocks the file has room for. CORRUPT: fewer than block_count, which its
  * superblock says it has, or block_count is above the layout's most. */
 enum tactus_status grid_open(struct grid *grid, uint64_t block_count);
 
 /* Waits until nothing is in flight (so that buffers may go), whatever came of it. Reads still
- * queued are dropped. A grid that never got its memory is fine. */
+ * queued are dropped. A grid that never got its memory is fine. Views are closed before the owner,
+ * and while the thread that used them is still there: the system cancels what an ended thread left
+ * in flight. */
 void grid_close(struct grid *grid);
 
 /* Starts a read. A block that is in a frame, and one whose reference cannot be right, is DONE at
@@ -160,7 +203,8 @@ void grid_wait(struct grid *grid);
 /* Completes what is done, without waiting. */
 void grid_poll(struct grid *grid);
 
-/* Waits for all writes. OK: they reached the device (not: are durable); POISONED. */
+/* Waits for all writes of this thread's. OK: they reached the device (not: are durable); POISONED.
+ * Before a checkpoint's flush this is done for the owner and for every view. */
 enum tactus_status grid_writes_finish(struct grid *grid);
 
 /* Whoever learns otherwise that a write or flush failed says so here; keeps the fault, returns
@@ -169,6 +213,9 @@ enum tactus_status grid_poison(struct grid *grid, struct fault fault);
 
 /* OK; or POISONED, with the options' fault saying once more what failed. */
 enum tactus_status grid_status(struct grid *grid);
+
+/* Adds the view's counts to the owner's, and begins them anew. Nobody uses either meanwhile. */
+void grid_statistics_move(struct grid *view);
 
 /* Lets go of a block; it may be read on until it is freed. CORRUPT, and nothing done: no such
  * block is in use, or it was released before; only a file that is damaged or hostile can name

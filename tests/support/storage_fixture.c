@@ -4,7 +4,6 @@
 #include "base/bytes.h"
 #include "base/integer.h"
 #include "base/random.h"
-#include "io/file.h"
 
 #include <stdlib.h>
 
@@ -44,28 +43,31 @@ static void init_all(
     const struct storage_fixture_options *options
 )
 {
+    struct grid_view_options view = options->view;
+    view.reactor = fixture->disk != NULL ? &fixture->reactor : &fixture->view_reactor;
+    view.fault = &fixture->view_fault;
     const struct grid_options grid = {
         .reactor = &fixture->reactor,
         .layout = &fixture->layout,
         .file_id = fixture_file_id,
         .cache_frames = options->cache_frames == 0 ? 8 : options->cache_frames,
         .pinned_frames_max = options->pinned_frames_max == 0 ? 8 : options->pinned_frames_max,
+        .view_frames_max = view.reads_max == 0 ? 0 : grid_view_frames(&view),
         .read_only = options->read_only,
         .fault = &fixture->fault,
     };
     const struct checkpoint_options checkpoint = {
         .grid = &fixture->grid, .superblock = &fixture->superblock};
     grid_init(&fixture->grid, budget, &grid);
+    if (view.reads_max != 0) grid_init_sharing(&fixture->view, budget, &fixture->grid, &view);
     checkpoint_init(&fixture->checkpoint, budget, &checkpoint);
 }
 
-void storage_fixture_begin(
-    struct storage_fixture *fixture,
-    struct simulated_disk *disk,
-    const struct storage_fixture_options *options
+/* Everything but what is under the reactors. */
+static void begin_parts(
+    struct storage_fixture *fixture, const struct storage_fixture_options *options
 )
 {
-    *fixture = (struct storage_fixture){.disk = disk};
     layout_init(
         &fixture->layout, block_size_of(options), STORAGE_FIXTURE_JOURNAL, size_max_of(options)
     );
@@ -85,9 +87,6 @@ void storage_fixture_begin(
         .snapshots_max = 4,
         .runs_max = {1, 1, 1, 1, 1, 1, 1},
     };
-    if (options->read_only) simulated_disk_open_read_only(&fixture->reactor, disk);
-    if (!options->read_only) simulated_disk_open(&fixture->reactor, disk);
-
     struct budget budget;
     budget_measure_begin(&budget);
     init_all(fixture, &budget, options);
@@ -100,6 +99,35 @@ void storage_fixture_begin(
     assert(budget_used(&budget) <= size);
 }
 
+void storage_fixture_begin(
+    struct storage_fixture *fixture,
+    struct simulated_disk *disk,
+    const struct storage_fixture_options *options
+)
+{
+    *fixture = (struct storage_fixture){.disk = disk};
+    if (options->read_only) simulated_disk_open_read_only(&fixture->reactor, disk);
+    if (!options->read_only) simulated_disk_open(&fixture->reactor, disk);
+    begin_parts(fixture, options);
+}
+
+void storage_fixture_begin_file(
+    struct storage_fixture *fixture,
+    const char *path,
+    enum io_path io,
+    const struct storage_fixture_options *options
+)
+{
+    *fixture = (struct storage_fixture){0};
+    const struct file_open_options file = {
+        .path = path, .create = true, .overwrite = true, .io = io};
+    enum tactus_status status = file_open(&fixture->reactor, &file, &fixture->fault);
+    assert(status == TACTUS_OK);
+    status = file_open_sharing(&fixture->view_reactor, &fixture->reactor, &fixture->fault);
+    assert(status == TACTUS_OK);
+    begin_parts(fixture, options);
+}
+
 enum tactus_status storage_fixture_open(
     struct storage_fixture *fixture, uint8_t *state, uint64_t *state_size
 )
@@ -110,7 +138,9 @@ enum tactus_status storage_fixture_open(
 
 void storage_fixture_end(struct storage_fixture *fixture)
 {
+    grid_close(&fixture->view);
     grid_close(&fixture->grid);
+    if (fixture->disk == NULL) file_close(&fixture->view_reactor);
     file_close(&fixture->reactor);
     free(fixture->region);
     fixture->region = NULL;
@@ -133,11 +163,11 @@ void storage_fixture_grid(struct storage_fixture *fixture, uint64_t block_count)
     free_set_forfeit(&grid->free_set, &reservation);
 }
 
-struct block_reference storage_fixture_write(
-    struct storage_fixture *fixture, uint64_t address, uint64_t seed, uint32_t size
+struct block_reference storage_fixture_write_through(
+    struct grid *grid, uint64_t address, uint64_t seed, uint32_t size
 )
 {
-    struct block_frame *frame = grid_frame_take(&fixture->grid);
+    struct block_frame *frame = grid_frame_take(grid);
     struct block_header *header = block_header_of(frame->data);
     header->type = BLOCK_VALUE;
     header->tree = 7;
@@ -146,9 +176,16 @@ struct block_reference storage_fixture_write(
     struct random random;
     random_init(&random, seed);
     random_fill(&random, frame->data + BLOCK_HEADER_SIZE, size);
-    const struct block_reference reference = grid_write_start(&fixture->grid, frame, address);
-    grid_unref(&fixture->grid, frame);
+    const struct block_reference reference = grid_write_start(grid, frame, address);
+    grid_unref(grid, frame);
     return reference;
+}
+
+struct block_reference storage_fixture_write(
+    struct storage_fixture *fixture, uint64_t address, uint64_t seed, uint32_t size
+)
+{
+    return storage_fixture_write_through(&fixture->grid, address, seed, size);
 }
 
 bool storage_fixture_body_is(const uint8_t *block, uint64_t seed, uint32_t size)
@@ -164,14 +201,34 @@ bool storage_fixture_body_is(const uint8_t *block, uint64_t seed, uint32_t size)
     return is_equal;
 }
 
+bool storage_fixture_read_through(
+    struct grid *grid, struct block_reference reference, uint64_t seed, uint32_t size
+)
+{
+    struct grid_read read;
+    grid_read_start(grid, &read, reference, BLOCK_VALUE, 7);
+    if (grid_read_finish(grid, &read) != TACTUS_OK) return false;
+    const bool is_right = storage_fixture_body_is(read.frame->data, seed, size);
+    grid_unref(grid, read.frame);
+    return is_right;
+}
+
 bool storage_fixture_read(
     struct storage_fixture *fixture, struct block_reference reference, uint64_t seed, uint32_t size
 )
 {
-    struct grid_read read;
-    grid_read_start(&fixture->grid, &read, reference, BLOCK_VALUE, 7);
-    if (grid_read_finish(&fixture->grid, &read) != TACTUS_OK) return false;
-    const bool is_right = storage_fixture_body_is(read.frame->data, seed, size);
-    grid_unref(&fixture->grid, read.frame);
-    return is_right;
+    return storage_fixture_read_through(&fixture->grid, reference, seed, size);
+}
+
+void storage_fixture_empty_cache(struct grid *grid)
+{
+    const struct block_cache *cache = &grid->owner->cache;
+    /* Five turns of the clock's hand: each takes a chance from a frame, and none has more. */
+    for (uint32_t turn = 0; turn < cache->frame_count * 5; turn += 1) {
+        grid_unref(grid, grid_frame_take(grid));
+    }
+    for (uint32_t index = 0; index < cache->frame_count; index += 1) {
+        const struct block_frame *frame = &cache->frames[index];
+        assert(frame->references > 0 || !frame->is_findable);
+    }
 }

@@ -1,30 +1,36 @@
-/* A grid and a checkpoint over a simulated disk, as database/ would set them up, for tests. */
+/* A grid and a checkpoint over a simulated disk, as database/ would set them up, for tests; on
+ * demand with a view of the grid, and over a file of another kind. */
 #ifndef TACTUS_TESTS_STORAGE_FIXTURE_H
 #define TACTUS_TESTS_STORAGE_FIXTURE_H
 
+#include "io/file.h"
 #include "storage/checkpoint.h"
 #include "storage/grid.h"
 #include "support/simulated_disk.h"
 
 struct storage_fixture_options {
-    uint32_t block_size;        /* 0: 4096 */
-    uint64_t block_count_max;   /* 0: 8192 */
-    uint32_t cache_frames;      /* 0: 8 */
-    uint32_t pinned_frames_max; /* 0: 8 */
+    uint32_t block_size;           /* 0: 4096 */
+    uint64_t block_count_max;      /* 0: 8192 */
+    uint32_t cache_frames;         /* 0: 8 */
+    uint32_t pinned_frames_max;    /* 0: 8 */
+    struct grid_view_options view; /* reads_max 0: there is no view; reactor and fault: ignored */
     bool read_only;
 };
 
 enum { STORAGE_FIXTURE_JOURNAL = 1 << 16 }; /* bytes of its journal zone, which stays unused */
 
 struct storage_fixture {
-    struct simulated_disk *disk; /* borrowed */
+    struct simulated_disk *disk; /* borrowed; NULL: it is over a file */
     struct reactor reactor;
+    struct reactor view_reactor; /* over a file alone: on a disk the view uses the grid's */
     struct layout layout;
     struct superblock
         superblock; /* options filled; the rest zero, or as storage_fixture_open() read */
     struct grid grid;
+    struct grid view;
     struct checkpoint checkpoint;
     struct fault fault;
+    struct fault view_fault;
     void *region; /* owned */
 };
 
@@ -38,6 +44,15 @@ struct simulated_disk *storage_fixture_disk(
 void storage_fixture_begin(
     struct storage_fixture *fixture,
     struct simulated_disk *disk,
+    const struct storage_fixture_options *options
+);
+
+/* Makes a file at `path` and sets everything up over it; view and grid have their own reactors. The
+ * caller removes the file. */
+void storage_fixture_begin_file(
+    struct storage_fixture *fixture,
+    const char *path,
+    enum io_path io,
     const struct storage_fixture_options *options
 );
 
@@ -57,6 +72,11 @@ struct block_reference storage_fixture_write(
     struct storage_fixture *fixture, uint64_t address, uint64_t seed, uint32_t size
 );
 
+/* The same through any grid or view, with a block of type BLOCK_VALUE of tree 7. */
+struct block_reference storage_fixture_write_through(
+    struct grid *grid, uint64_t address, uint64_t seed, uint32_t size
+);
+
 /* Whether the body is what storage_fixture_write() wrote. */
 bool storage_fixture_body_is(const uint8_t *block, uint64_t seed, uint32_t size);
 
@@ -64,5 +84,11 @@ bool storage_fixture_body_is(const uint8_t *block, uint64_t seed, uint32_t size)
 bool storage_fixture_read(
     struct storage_fixture *fixture, struct block_reference reference, uint64_t seed, uint32_t size
 );
+bool storage_fixture_read_through(
+    struct grid *grid, struct block_reference reference, uint64_t seed, uint32_t size
+);
+
+/* Drops everything cached that nobody holds: it is read from the disk from now on. */
+void storage_fixture_empty_cache(struct grid *grid);
 
 #endif

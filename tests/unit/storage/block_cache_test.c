@@ -32,6 +32,7 @@ static void fixture_begin(struct fixture *fixture, uint32_t frame_count)
 static void fixture_end(struct fixture *fixture)
 {
     block_cache_check(&fixture->cache);
+    block_cache_deinit(&fixture->cache);
     free(fixture->region);
 }
 
@@ -86,6 +87,44 @@ TEST(block_cache, drops_the_stale_block_when_its_address_is_written_anew)
     block_cache_check(&fixture.cache);
     for (uint64_t address = 10; address < 14; address += 1)
         put(&fixture.cache, address, address);
+    fixture_end(&fixture);
+}
+
+/* Takes a frame and gives it back as filled by reading; not held. */
+static struct block_frame *put_read(struct block_cache *cache, uint64_t address, uint64_t checksum)
+{
+    struct block_frame *frame = block_cache_take(cache);
+    frame->data[200] = (uint8_t)checksum;
+    return block_cache_insert_read(cache, frame, address, checksum_n(checksum));
+}
+
+TEST(block_cache, keeps_one_frame_of_a_block_that_was_read_twice)
+{
+    struct fixture fixture;
+    fixture_begin(&fixture, 4);
+    struct block_frame *first = put_read(&fixture.cache, 7, 70);
+    struct block_frame *second = put_read(&fixture.cache, 7, 70);
+    EXPECT(first == second);
+    EXPECT(first->references == 2);
+    EXPECT(fixture.cache.pinned_count == 1); /* the frame of the second went back */
+    block_cache_unref(&fixture.cache, first);
+    block_cache_unref(&fixture.cache, second);
+    EXPECT(has(&fixture.cache, 7, 70));
+    fixture_end(&fixture);
+}
+
+TEST(block_cache, lets_no_block_that_was_read_drive_out_a_newer_one)
+{
+    struct fixture fixture;
+    fixture_begin(&fixture, 4);
+    put(&fixture.cache, 7, 71); /* written anew, while the old content was being read */
+    struct block_frame *old = put_read(&fixture.cache, 7, 70);
+    EXPECT(old->address == 7);
+    EXPECT(checksum_equal(old->checksum, checksum_n(70)));
+    EXPECT(old->data[200] == 70);
+    EXPECT(!has(&fixture.cache, 7, 70));
+    EXPECT(has(&fixture.cache, 7, 71));
+    block_cache_unref(&fixture.cache, old);
     fixture_end(&fixture);
 }
 

@@ -37,16 +37,9 @@ static uint64_t offset_of(const struct storage_fixture *fixture, uint64_t addres
     return layout_block_offset(&fixture->layout, address);
 }
 
-/* Drops everything cached: blocks are read from the disk from now on. */
 static void cache_empty(struct storage_fixture *fixture)
 {
-    for (uint32_t turn = 0; turn < fixture->grid.cache.frame_count * 5; turn += 1) {
-        grid_unref(&fixture->grid, grid_frame_take(&fixture->grid));
-    }
-    for (uint32_t index = 0; index < fixture->grid.cache.frame_count; index += 1) {
-        const struct block_frame *frame = &fixture->grid.cache.frames[index];
-        if (frame->references == 0) EXPECT(!frame->is_findable);
-    }
+    storage_fixture_empty_cache(&fixture->grid);
 }
 
 static enum tactus_status read_status(
