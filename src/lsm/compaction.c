@@ -75,10 +75,11 @@ static void select_overlap(struct compaction *compaction)
     assert((compaction->b_count == 0) == (compaction->b_first == NULL));
 }
 
-/* Small tables beside each other in level 0 become one: else small flushes of keys that ascend would
- * fill it with nearly empty tables. The flush takes in its neighbours, which it does not overlap,
- * while what it makes stays within one table, first downwards, then upwards; and only if that, or
- * one of them, was less than half a table before. At most growth_factor tables in all, as ever. */
+/* Small tables beside each other in level 0 become one: else small flushes of keys that ascend
+ * would fill it with nearly empty tables. The flush takes in its neighbours, which it does not
+ * overlap, while what it makes stays within one table, first downwards, then upwards; and only if
+ * that, or one of them, was less than half a table before. At most growth_factor tables in all, as
+ * ever. */
 struct coalescing {
     uint64_t records;
     bool has_small;
