@@ -5,6 +5,7 @@
 #include "base/budget.h"
 #include "base/statistics.h"
 #include "base/status.h"
+#include "database/compactor.h"
 #include "database/error.h"
 #include "forest/forest.h"
 #include "forest/schema.h"
@@ -103,6 +104,7 @@ struct tactus_db {
     void *region;
     uint64_t region_size;
     struct grid grid;
+    struct compactor compactor; /* zeroed in a read-only database */
     struct journal journal;
     struct checkpoint checkpoint;
     struct forest forest;

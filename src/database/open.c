@@ -91,11 +91,13 @@ void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *o
         .file_id = file->file_id,
         .cache_frames = cache_frames_of(db, pinned),
         .pinned_frames_max = pinned,
+        .view_frames_max = db->read_only ? 0 : compactor_frames(),
         .read_only = db->read_only,
         .fault = &db->fault,
     };
     budget_group(budget, "cache");
     grid_init(&db->grid, budget, &grid_options);
+    if (!db->read_only) compactor_init(&db->compactor, budget, &db->grid, &db->reactor);
     budget_group(budget, "free set");
     const struct checkpoint_options checkpoint_options = {
         .grid = &db->grid, .superblock = &db->superblock};
@@ -118,6 +120,9 @@ void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *o
         .checkpoint = &db->checkpoint,
         .superblock = &db->superblock,
         .fault = &db->fault,
+        .compaction_grid = db->read_only ? NULL : &db->compactor.grid,
+        .compaction_fault = &db->compactor.fault,
+        .worker = &db->compactor.worker,
         .overlay_events = overlay,
     };
     forest_init(&db->forest, budget, &forest_options);
@@ -296,7 +301,10 @@ static enum tactus_status open_steps(
         recovery_count_events(&db->reactor, &bootstrap, overlay, &db->fault) != TACTUS_OK) {
         return error_from_fault(error, &db->fault);
     }
+    const bool has_worker = !db->read_only && (db->options.flags & TACTUS_NO_WORKER) == 0;
+    if (has_worker) compactor_open(&db->compactor, &db->reactor);
     TRY(take_memory(db, db->read_only ? overlay : NULL, error));
+    if (has_worker) compactor_start(&db->compactor, forest_instalment, &db->forest);
     if (database_recover(db) != TACTUS_OK) return error_from_fault(error, &db->fault);
     return TACTUS_OK;
 }
@@ -309,9 +317,10 @@ static void open_undo(tactus_db *db)
             forest_close(&db->forest);
             const enum tactus_status closed = journal_close(&db->journal);
             maybe(closed == TACTUS_OK); /* the open has failed already, and says why */
-            grid_close(&db->grid);
         }
     }
+    compactor_close(&db->compactor);
+    if (db->region != NULL) grid_close(&db->grid);
     database_free(db);
 }
 
@@ -363,6 +372,7 @@ enum tactus_status database_close(tactus_db *db)
     const enum tactus_status closed = journal_close(&db->journal);
     if (status == TACTUS_OK) status = closed;
     forest_close(&db->forest);
+    compactor_close(&db->compactor);
     grid_close(&db->grid);
     database_free(db);
     return status;

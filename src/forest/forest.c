@@ -39,8 +39,8 @@ static void forest_init_half_bar(struct forest *forest, struct budget *budget)
         );
     }
     const struct half_bar_options options = {
-        .grid = forest->options.grid,
-        .fault = forest->options.fault,
+        .grid = forest->options.compaction_grid,
+        .fault = forest->options.compaction_fault,
         .compactions_max = forest->tree_count * HALF_BAR_COMPACTIONS_A_TREE,
         .blocks_max = (uint32_t)half_bar_blocks_max(&measure, sizing->bar_beats / 2),
     };
@@ -227,6 +227,8 @@ enum tactus_status forest_open(struct forest *forest, const uint8_t *state, uint
 
 void forest_close(struct forest *forest)
 {
+    struct worker *worker = forest->options.worker;
+    if (worker != NULL && worker_is_open(worker)) worker_join(worker);
     half_bar_abandon(&forest->half_bar);
     manifest_log_deinit(&forest->log);
 }

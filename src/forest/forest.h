@@ -15,6 +15,7 @@
 
 #include "base/budget.h"
 #include "base/status.h"
+#include "base/worker.h"
 #include "forest/collection.h"
 #include "forest/event.h"
 #include "forest/forest_state.h"
@@ -39,6 +40,9 @@ struct forest_options {
     struct checkpoint *checkpoint;
     struct superblock *superblock;
     struct fault *fault;
+    struct grid *compaction_grid; /* the view that instalments use; NULL: read-only */
+    struct fault *compaction_fault;
+    struct worker *worker; /* runs forest_instalment(); closed: the writer's thread does */
     const uint32_t *overlay_events; /* of each collection, in the journal; NULL: for writing */
 };
 
@@ -88,8 +92,8 @@ struct forest {
     enum tactus_status broken; /* not OK: a boundary failed half way; nothing more is written */
 };
 
-/* Frames that a forest pins at most at once, without scans. */
-enum { FOREST_FRAMES = RESOLVE_FRAMES + COMPACTION_FRAMES + MANIFEST_LOG_FRAMES };
+/* Frames that a forest pins at most at once, without scans and compactions. */
+enum { FOREST_FRAMES = RESOLVE_FRAMES + MANIFEST_LOG_FRAMES };
 
 /* Takes all memory; the same walk measures and carves. */
 void forest_init(
@@ -103,7 +107,10 @@ struct tree_options forest_tree_options(struct forest *forest, uint32_t tree);
  * IO. */
 enum tactus_status forest_open(struct forest *forest, const uint8_t *state, uint64_t state_size);
 
-/* Drops what is pinned, so that the grid can be closed. */
+/* The worker's job: `context` is the forest. */
+void forest_instalment(void *context);
+
+/* Waits for the worker, and drops what is pinned, so that the grid can be closed. */
 void forest_close(struct forest *forest);
 
 /* Tests all trees and the log against each other: for assert_slow() and tests. */

@@ -94,8 +94,18 @@ static enum tactus_status forest_open_instalment(struct forest *forest)
     struct free_set *free_set = &forest->options.grid->free_set;
     block_supply_fill(&half_bar->supply, free_set, &schedule->reservation);
     schedule->instalment_open = true;
-    half_bar_beat_run(half_bar);
+    if (worker_is_open(forest->options.worker)) {
+        worker_start(forest->options.worker);
+    } else {
+        forest_instalment(forest);
+    }
     return TACTUS_OK;
+}
+
+void forest_instalment(void *context)
+{
+    struct forest *forest = context;
+    half_bar_beat_run(&forest->half_bar);
 }
 
 /* R8, steps 1 and 2. */
@@ -104,6 +114,8 @@ static enum tactus_status forest_close_instalment(struct forest *forest)
     struct schedule *schedule = &forest->schedule;
     if (!schedule->instalment_open) return TACTUS_OK;
     struct grid *grid = forest->options.grid;
+    if (worker_is_open(forest->options.worker)) worker_join(forest->options.worker);
+    grid_statistics_move(forest->options.compaction_grid);
     TRY(half_bar_beat_end(&forest->half_bar, forest->options.fault));
     /* Blocks that were not even tried since a write failed are nowhere: their tables stay out. */
     TRY(grid_status(grid));
@@ -196,6 +208,10 @@ static enum tactus_status forest_capture(
     assert(!schedule->capture_unfinished);
     assert(covered->op <= head->op);
 
+    /* The worker is at rest: what it has written so far is what the checkpoint refers to. */
+    if (grid_writes_finish(forest->options.compaction_grid) != TACTUS_OK) {
+        return grid_status(forest->options.grid);
+    }
     forest->counters.checkpoints += 1;
     uint8_t state[FOREST_STATE_SIZE_MAX];
     struct manifest_log_references log;
