@@ -91,10 +91,10 @@ class File:
         check(data[54] == kind and u16(data, 52) == tree, words + "is of another kind")
         return data[56:120], data[128:]
 
-    def chain(self, reference, kind):
-        """Bodies of blocks that each name the one before, from the oldest on."""
+    def chain(self, reference, kind, count=2**64):
+        """Bodies of up to `count` blocks that each name the one before, from the oldest on."""
         bodies = []
-        while u64(reference, 0) != 0:
+        while u64(reference, 0) != 0 and len(bodies) < count:
             check(len(bodies) < u64(self.superblock, 608), "a chain of blocks runs in a circle")
             reference, body = self.block(u64(reference, 0), reference[16:32], kind, 0)
             bodies.append(body)
@@ -142,7 +142,7 @@ class File:
     def tables(self):
         """(8): the newest events of the tables that live."""
         live = {}
-        for body in self.chain(self.superblock[568:600], MANIFEST):
+        for body in self.chain(self.superblock[568:600], MANIFEST, u64(self.superblock, 600)):
             for offset in range(0, len(body), 128):
                 event = body[offset:offset + 128]
                 live[u64(event, 64)] = event

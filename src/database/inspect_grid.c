@@ -89,6 +89,7 @@ enum tactus_status inspect_manifest(struct inspect *inspect)
     const struct layout *layout = &verify->bootstrap.layout;
     struct inspect_writer *writer = inspect->writer;
     inspect_number(writer, "block_count", checkpoint->manifest_block_count);
+    inspect_number(writer, "block_count_max", verify->bootstrap.sizing->log.log_blocks_max);
     inspect_list_begin(writer, "events");
     report_begin(&inspect->report, report_to_writer, writer);
     struct verify_want want = {.reference = checkpoint->manifest_newest, .type = BLOCK_MANIFEST};

@@ -138,11 +138,15 @@ static bool log_block_look(
     return verify->status == TACTUS_OK;
 }
 
-/* From the newest block to the oldest. A block that was reached before ends it, so it ends. */
+/* From the newest block to the oldest, which refers to one that was let go. A block that was
+ * reached before ends it, so it ends. */
 static void log_walk(struct verify *verify, struct roots *roots)
 {
     const struct checkpoint_state *checkpoint = &verify->bootstrap.superblock.checkpoint;
     struct verify_want want = {.reference = checkpoint->manifest_newest, .type = BLOCK_MANIFEST};
+    if (checkpoint->manifest_block_count > verify->bootstrap.sizing->log.log_blocks_max) {
+        verify_block_fault(verify, &want, "the manifest log is longer than it can get");
+    }
     for (uint64_t step = 1; step <= checkpoint->manifest_block_count; step += 1) {
         if (!verify_block_read(verify, &want, 0)) return;
         if (!log_block_look(verify, roots, &want)) return;

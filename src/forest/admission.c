@@ -52,18 +52,36 @@ static struct tree_levels tree_levels_next(const struct tree_levels *now)
     return next;
 }
 
+/* The log's share, if compactions write so many tables in the bar. How long it is when the next bar
+ * opens is not asked: it may be as long as ever. A bar brings each tree one table more at most. */
+static uint64_t forest_log_blocks_of(const struct forest *forest, uint64_t tables, bool next_bar)
+{
+    const struct manifest_log *log = &forest->log;
+    uint64_t closed = log->block_count;
+    uint64_t live = log->extents.count;
+    if (next_bar) {
+        closed = log->pace.ring_blocks;
+        live += MANIFEST_TABLES_A_BAR * (uint64_t)forest->tree_count;
+    }
+    return manifest_pace_bar_blocks(&log->pace, closed, live, sizing_log_events(tables));
+}
+
 static uint64_t forest_bar_blocks_of(const struct forest *forest, bool next_bar)
 {
     const struct sizing *sizing = forest->options.sizing;
     const struct free_set *free_set = &forest->options.grid->free_set;
     uint64_t blocks = 0;
-    for (uint32_t tree = 1; tree <= forest->tree_count; tree += 1) {
-        struct tree_levels levels = tree_levels_of(&forest->trees[tree - 1]);
+    uint64_t tables_written = 0;
+    for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
+        struct tree_levels levels = tree_levels_of(&forest->trees[tree]);
         if (next_bar) levels = tree_levels_next(&levels);
-        blocks += sizing_tree_bar_blocks(sizing, tree, &levels);
+        const uint64_t tables = sizing_tree_bar_tables(sizing, &levels);
+        tables_written += tables;
+        blocks += tables * sizing->trees[tree].table_blocks;
     }
-    return blocks + sizing->log_blocks_bar +
-           sizing_trailer_blocks(sizing, free_set_highest_acquired(free_set) + blocks);
+    const uint64_t trailers =
+        sizing_trailer_blocks(sizing, free_set_highest_acquired(free_set) + blocks);
+    return blocks + forest_log_blocks_of(forest, tables_written, next_bar) + trailers;
 }
 
 /* Tables that the fullest last level still holds. Only small growth factors come near it. */

@@ -61,6 +61,7 @@ static void forest_init_shared(struct forest *forest, struct budget *budget)
         .block_size = sizing->block_size,
         .tables_max = sizing->tables_max,
         .growth_factor = sizing->growth_factor,
+        .tree_count = sizing->tree_count,
     };
     manifest_log_init(&forest->log, budget, &log_options);
 
@@ -244,4 +245,5 @@ void forest_check(const struct forest *forest)
         }
     }
     assert(table_count == forest->log.extents.count);
+    manifest_log_check(&forest->log);
 }

@@ -86,8 +86,9 @@ static enum tactus_status forest_open_instalment(struct forest *forest)
     if (half_bar_is_idle(half_bar)) return TACTUS_OK;
 
     if (beats_left == 1) {
-        const uint64_t blocks = manifest_log_blocks_for(&forest->log, half_bar->entries);
+        const uint64_t blocks = manifest_log_half_bar_blocks(&forest->log, half_bar->entries);
         TRY(forest_reserve(forest, blocks, &schedule->log_reservation));
+        manifest_log_half_bar_open(&forest->log, half_bar->entries, &schedule->log_reservation);
     }
     const uint64_t blocks = half_bar_beat_plan(half_bar, beats_left);
     TRY(forest_reserve(forest, blocks, &schedule->reservation));
@@ -171,11 +172,11 @@ static enum tactus_status forest_end_half_bar(struct forest *forest)
         }
     }
     struct free_set_reservation *reservation = &forest->schedule.log_reservation;
-    manifest_log_reserve(&forest->log, half_bar->entries, reservation);
     for (uint32_t index = 0; index < half_bar->count; index += 1) {
         apply_compaction(forest, half_bar->compactions[index]);
     }
     half_bar_end(half_bar);
+    TRY(manifest_log_compact(&forest->log));
     manifest_log_forfeit(&forest->log);
     free_set_forfeit(&forest->options.grid->free_set, reservation);
     return TACTUS_OK;

@@ -4,6 +4,7 @@
 #include "base/integer.h"
 #include "forest/codec.h"
 #include "forest/event.h"
+#include "lsm/manifest_log.h"
 #include "storage/block.h"
 #include "storage/layout.h"
 
@@ -426,16 +427,21 @@ static enum tactus_status choose_tables_max(struct sizing *sizing, struct text_e
 
 /* ---- W -------------------------------------------------------------------------------------- */
 
-/* The manifest log's share: A blocks for the entries that a half-bar's compactions may append (4 of
- * them a tree, with three events for each of at most 1 + growth tables), and C for its own
- * compaction; twice, as a bar has two halves. */
-static uint64_t log_blocks(const struct sizing *sizing)
+static void size_log(struct sizing *sizing)
 {
-    const uint64_t per_block = block_body(sizing) / MANIFEST_LOG_ENTRY;
-    const uint64_t entries = (uint64_t)sizing->tree_count * 4 * 3 * (1 + sizing->growth_factor);
-    const uint64_t appended = div_ceil_u64(entries, per_block) + 1;
-    const uint64_t compacted = appended + 1;
-    return 2 * (appended + compacted);
+    const struct manifest_pace_options options = {
+        .entries_max = manifest_block_entries_max(sizing->block_size),
+        .tables_max = sizing->tables_max,
+        .tree_count = sizing->tree_count,
+        .compaction_tables = 1 + sizing->growth_factor,
+    };
+    sizing->log = manifest_pace_of(&options);
+    sizing->log_blocks_bar = manifest_pace_bar_blocks_max(&sizing->log);
+}
+
+uint64_t sizing_log_events(uint64_t tables)
+{
+    return tables * (MANIFEST_EVENTS_IN + MANIFEST_EVENTS_OUT);
 }
 
 uint64_t sizing_trailer_blocks(const struct sizing *sizing, uint64_t blocks_allocated)
@@ -444,19 +450,15 @@ uint64_t sizing_trailer_blocks(const struct sizing *sizing, uint64_t blocks_allo
     return 2 + 2 * div_ceil_u64(bitsets, block_body(sizing));
 }
 
-uint64_t sizing_tree_bar_blocks(
-    const struct sizing *sizing, uint32_t tree, const struct tree_levels *levels
-)
+uint64_t sizing_tree_bar_tables(const struct sizing *sizing, const struct tree_levels *levels)
 {
-    assert(tree >= 1);
-    assert(tree <= sizing->tree_count);
     uint64_t tables = 1 + (uint64_t)levels->table_count[0];
     for (uint32_t i = 0; i + 1 < SUPERBLOCK_LEVELS; i += 1) {
         const bool above = i > 0 && levels->table_count[i - 1] > 0;
         if (levels->table_count[i] == 0 && !above) continue;
         tables += 1 + min_u64(sizing->growth_factor, (uint64_t)levels->overlap_max[i] + 1);
     }
-    return tables * sizing->trees[tree - 1].table_blocks;
+    return tables;
 }
 
 /* Tables of each level, in a tree of `objects` records in full tables. */
@@ -494,7 +496,6 @@ uint64_t sizing_bar_blocks(const struct sizing *sizing, uint64_t objects)
 /* S7: the least size that `create` accepts is 12 W of an empty forest (keep 1). */
 static enum tactus_status check_size_max(struct sizing *sizing, struct text_error *error)
 {
-    sizing->log_blocks_bar = log_blocks(sizing);
     sizing->bar_blocks_empty = sizing_bar_blocks(sizing, 0);
     const uint64_t least =
         4 * (2 + (uint64_t)sizing->keep) * sizing->bar_blocks_empty * sizing->block_size;
@@ -534,6 +535,7 @@ enum tactus_status sizing_resolve(
     TRY(choose_journal(schema, sizing, error));
     TRY(size_trees(schema, sizing, error));
     TRY(choose_tables_max(sizing, error));
+    size_log(sizing);
     TRY(check_size_max(sizing, error));
     assert(sizing->batch_max >= 1);
     assert(sizing->bar_beats >= BAR_BEATS_MIN);

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "forest/schema.h"
 #include "forest/text_error.h"
+#include "lsm/manifest_pace.h"
 #include "lsm/record.h"
 #include "lsm/table_layout.h"
 #include "storage/journal_entry.h"
@@ -22,8 +23,7 @@
 enum {
     TABLES_MIN = 1024, /* the least that tables_max is by default (R14) */
     TABLES_LIMIT = 1 << 28,
-    TABLE_MEMORY = 200,       /* bytes of memory that a table of tables_max is reckoned at */
-    MANIFEST_LOG_ENTRY = 128, /* bytes of an event of the manifest log */
+    TABLE_MEMORY = 200, /* bytes of memory that a table of tables_max is reckoned at */
     FILTER_BITS_PER_KEY = 10
 };
 
@@ -67,7 +67,8 @@ struct sizing {
     uint64_t memory_tables_bytes;  /* mutable and immutable ones, tails included */
     uint64_t sort_scratch_bytes;   /* the largest memory table */
     uint64_t bar_blocks_empty;     /* W of an empty forest (S7) */
-    uint64_t log_blocks_bar;       /* of W: the manifest log's share */
+    uint64_t log_blocks_bar;       /* of it: the manifest log's share, at worst */
+    struct manifest_pace log;      /* how long the manifest log may get */
 
     struct tree_sizing trees[TREES_MAX]; /* tree t at t - 1 */
 };
@@ -91,19 +92,22 @@ struct tree_levels {
         [SUPERBLOCK_LEVELS]; /* [i]: most tables of level i + 1 that one of level i meets */
 };
 
-/* The share of one tree: blocks of a full table · (1 + n0 + the sum over i < 6 with n(i) or n(i
- * - 1) > 0 of (1 + min(growth, o(i) + 1))). The sum over all trees, the log and the trailers is
- * W. */
-uint64_t sizing_tree_bar_blocks(
-    const struct sizing *sizing, uint32_t tree, const struct tree_levels *levels
-);
+/* Most tables that a bar writes in one tree: 1 + n0 + the sum over i < 6 with n(i) or n(i - 1) > 0
+ * of (1 + min(growth, o(i) + 1)). Its share of W is as many times the blocks of a full table; the
+ * sum over all trees, the log and the trailers is W. */
+uint64_t sizing_tree_bar_tables(const struct sizing *sizing, const struct tree_levels *levels);
+
+/* Most events of the manifest log that compactions append which write so many tables: each reads no
+ * more tables than it writes, and updates and removes them. The log's own share of W, as it stands,
+ * follows from them: manifest_pace_bar_blocks(). */
+uint64_t sizing_log_events(uint64_t tables);
 
 /* The share of a checkpoint: the state's and the free set's trailers, at this many allocated
  * blocks. */
 uint64_t sizing_trailer_blocks(const struct sizing *sizing, uint64_t blocks_allocated);
 
 /* W of a forest of `objects` objects in each collection, evenly spread, levels filled from the
- * top. */
+ * top; the manifest log as busy and as long as it may be. */
 uint64_t sizing_bar_blocks(const struct sizing *sizing, uint64_t objects);
 
 /* ---- For `plan` ----------------------------------------------------------------------------- */

@@ -112,10 +112,3 @@ void address_map_remove(struct address_map *map, uint64_t address)
     assert(map->count > 0);
     map->count -= 1;
 }
-
-void address_map_clear(struct address_map *map)
-{
-    if (map->count == 0) return; /* and leaves memory that was never touched alone */
-    bytes_zero(map->places, (uint64_t)map->capacity * map->place_size);
-    map->count = 0;
-}

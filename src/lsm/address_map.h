@@ -40,6 +40,4 @@ bool address_map_is_full(const struct address_map *map);
 /* The address is there. */
 void address_map_remove(struct address_map *map, uint64_t address);
 
-void address_map_clear(struct address_map *map); /* O(capacity) */
-
 #endif

@@ -11,7 +11,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 struct manifest_metadata {
-    struct block_reference previous; /*  0  zero in the oldest block ever written */
+    struct block_reference previous; /*  0  zero where there was none */
     uint32_t entry_count;            /* 32  from 1 */
     uint8_t reserved[28];            /* 36 */
 };
@@ -150,26 +150,58 @@ const char *manifest_block_fault(
 
 /* ---- The log -------------------------------------------------------------------------------- */
 
+/* Whether the free set, if it is known, says that this block is in use for good. A log that says
+ * otherwise would have our own writes strike blocks that it names. */
+static bool is_in_use(const struct manifest_log *log, uint64_t address)
+{
+    const struct free_set *set = &log->options.grid->free_set;
+    if (!set->opened) return true;
+    return !free_set_is_free(set, address) && !free_set_is_released(set, address);
+}
+
+/* A closed block, by its number. */
+static struct block_reference *block_at(const struct manifest_log *log, uint64_t number)
+{
+    assert(number - log->oldest < log->pace.ring_blocks);
+    return &log->blocks[number % log->pace.ring_blocks];
+}
+
 void manifest_log_init(
     struct manifest_log *log, struct budget *budget, const struct manifest_log_options *options
 )
 {
     assert(options->block_size > BLOCK_HEADER_SIZE);
-    *log = (struct manifest_log
-    ){.options = *options, .entries_max = manifest_block_entries_max(options->block_size)};
+    const struct manifest_pace_options pace = {
+        .entries_max = manifest_block_entries_max(options->block_size),
+        .tables_max = options->tables_max,
+        .tree_count = options->tree_count,
+        .compaction_tables = 1 + options->growth_factor,
+    };
+    *log = (struct manifest_log){
+        .options = *options,
+        .pace = manifest_pace_of(&pace),
+        .entries_max = pace.entries_max,
+    };
 
     /* A compaction's outputs, at most 1 + growth_factor, are inserted before its inputs are
      * removed: so many more tables than tables_max live in the log at once. */
     const uint32_t live_max = options->tables_max + 1 + options->growth_factor;
     address_map_init(&log->extents, budget, live_max, sizeof(struct table_extent));
     address_map_init(&log->removed, budget, live_max, 0);
-    if (budget_is_measuring(budget)) return;
-    assert(log->entries_max > 0);
+    log->blocks = budget_take(budget, log->pace.ring_blocks, sizeof *log->blocks, 8);
 }
 
-uint64_t manifest_log_blocks_for(const struct manifest_log *log, uint64_t entry_count)
+void manifest_log_check(const struct manifest_log *log)
 {
-    return div_ceil_u64(entry_count, log->entries_max);
+    assert(log->extents.count <= log->options.tables_max);
+    assert(log->block_count <= log->pace.ring_blocks);
+    assert((log->frame == NULL) == (log->entry_count == 0));
+    assert((log->frame == NULL) == (log->frame_address == 0));
+    assert(log->entry_count < log->entries_max);
+    for (uint64_t index = 0; index < log->block_count; index += 1) {
+        assert(is_in_use(log, block_at(log, log->oldest + index)->address));
+    }
+    if (log->frame != NULL) assert(is_in_use(log, log->frame_address));
 }
 
 bool manifest_log_is_live(const struct manifest_log *log, uint64_t address)
@@ -194,13 +226,11 @@ static enum tactus_status log_corrupt(
     );
 }
 
-/* Whether the free set, if it is known, says that this block is in use for good. A log that says
- * otherwise would have our own writes strike blocks that it names. */
-static bool is_in_use(const struct manifest_log *log, uint64_t address)
+static struct table_extent extent_of(
+    const struct manifest_log *log, uint64_t number, uint32_t entry
+)
 {
-    const struct free_set *set = &log->options.grid->free_set;
-    if (!set->opened) return true;
-    return !free_set_is_free(set, address) && !free_set_is_released(set, address);
+    return (struct table_extent){.event = number * log->entries_max + entry};
 }
 
 /* One event, newer ones have been met. Says what is wrong, or NULL. */
@@ -235,11 +265,12 @@ static const char *open_event(
 
 static enum tactus_status open_block(
     struct manifest_log *log,
-    struct block_reference reference,
+    uint64_t number,
     const struct manifest_log_visitor *visitor,
     struct block_reference *previous
 )
 {
+    const struct block_reference reference = *block_at(log, number);
     struct grid *grid = log->options.grid;
     if (!is_in_use(log, reference.address)) {
         return log_corrupt(log, reference.address, "a block of the manifest log is free");
@@ -254,8 +285,7 @@ static enum tactus_status open_block(
     for (uint32_t left = fault == NULL ? manifest_block_entry_count(block) : 0; left > 0;
          left -= 1) {
         const struct manifest_entry *entry = manifest_block_entry(block, left - 1);
-        const struct table_extent extent = {.block = reference.address, .entry = left - 1};
-        fault = open_event(log, entry, extent, visitor);
+        fault = open_event(log, entry, extent_of(log, number, left - 1), visitor);
         if (fault != NULL) break;
     }
     if (fault == NULL) *previous = manifest_block_previous(block);
@@ -268,8 +298,9 @@ static const char *references_fault(
 )
 {
     const uint64_t block_count_max = log->options.block_count_max;
-    if (references->block_count > block_count_max)
-        return "the manifest log is longer than the file";
+    if (references->block_count > log->pace.log_blocks_max) {
+        return "the manifest log is longer than it can get";
+    }
     if ((references->oldest.address == 0) != (references->block_count == 0) ||
         (references->newest.address == 0) != (references->block_count == 0)) {
         return "the manifest log's ends do not fit its length";
@@ -288,7 +319,7 @@ enum tactus_status manifest_log_open(
 )
 {
     assert(log->extents.count == 0);
-    assert(log->references.block_count == 0);
+    assert(log->block_count == 0);
     assert(log->frame == NULL);
     const char *fault = references_fault(log, references);
     if (fault != NULL) return log_corrupt(log, references->newest.address, fault);
@@ -303,31 +334,21 @@ enum tactus_status manifest_log_open(
             return log_corrupt(log, stood, "the manifest log runs in a circle");
         if (is_power_of_two(step)) stood = at.address;
 
+        const uint64_t number = references->block_count - step;
+        *block_at(log, number) = at;
         struct block_reference previous = {0};
-        TRY(open_block(log, at, visitor, &previous));
+        TRY(open_block(log, number, visitor, &previous));
         const bool is_oldest = block_reference_equal(at, references->oldest);
         if (is_oldest != (step == references->block_count)) {
             return log_corrupt(log, at.address, "the manifest log is not as long as it should be");
         }
         at = previous;
     }
-    address_map_clear(&log->removed);
-    log->references = *references;
+    log->block_count = references->block_count;
     return TACTUS_OK;
 }
 
 /* ---- Append --------------------------------------------------------------------------------- */
-
-void manifest_log_reserve(
-    struct manifest_log *log, uint64_t entry_count, struct free_set_reservation *reservation
-)
-{
-    assert(log->reservation == NULL);
-    assert(reservation != NULL);
-    assert(free_set_reservation_left(reservation) >= manifest_log_blocks_for(log, entry_count));
-    log->reservation = reservation;
-    log->entries_left = entry_count;
-}
 
 static void log_block_open(struct manifest_log *log)
 {
@@ -343,44 +364,55 @@ static void log_block_close(struct manifest_log *log)
     assert(log->frame != NULL);
     assert(log->entry_count > 0);
     assert(log->entry_count <= log->entries_max);
+    assert(log->block_count < log->pace.ring_blocks);
     struct grid *grid = log->options.grid;
     struct block_header *header = block_header_of(log->frame->data);
     header->type = BLOCK_MANIFEST;
     header->size = BLOCK_HEADER_SIZE + log->entry_count * MANIFEST_ENTRY_SIZE;
     struct manifest_metadata *metadata = (struct manifest_metadata *)(void *)header->metadata;
-    *metadata = (struct manifest_metadata
-    ){.previous = log->references.newest, .entry_count = log->entry_count};
+    *metadata = (struct manifest_metadata){.entry_count = log->entry_count};
+    const uint64_t number = log->oldest + log->block_count;
+    if (log->block_count > 0) metadata->previous = *block_at(log, number - 1);
     assert(
         manifest_block_fault(
             log->frame->data, log->options.block_size, log->options.block_count_max
         ) == NULL
     );
 
-    log->references.newest = grid_write_start(grid, log->frame, log->frame_address);
-    if (log->references.block_count == 0) log->references.oldest = log->references.newest;
-    log->references.block_count += 1;
+    *block_at(log, number) = grid_write_start(grid, log->frame, log->frame_address);
+    log->block_count += 1;
     grid_unref(grid, log->frame);
     log->frame = NULL;
     log->frame_address = 0;
     log->entry_count = 0;
 }
 
-void manifest_log_append(
+/* Puts an event into the open block, and gives its place. */
+static struct table_extent log_put(
     struct manifest_log *log, enum manifest_event event, const struct table_info *info
 )
 {
     assert(log->reservation != NULL);
-    assert(log->entries_left > 0);
-    assert(manifest_log_is_live(log, info->address) == (event != MANIFEST_INSERT));
     if (log->frame == NULL) log_block_open(log);
-
     uint8_t *at =
         log->frame->data + BLOCK_HEADER_SIZE + (uint64_t)log->entry_count * MANIFEST_ENTRY_SIZE;
     struct manifest_entry *entry = (struct manifest_entry *)(void *)at;
     manifest_entry_encode(entry, event, info);
     assert(manifest_entry_fault(entry, log->options.block_count_max) == NULL);
+    const uint64_t number = log->oldest + log->block_count;
+    const struct table_extent extent = extent_of(log, number, log->entry_count);
+    log->entry_count += 1;
+    if (log->entry_count == log->entries_max) log_block_close(log);
+    return extent;
+}
 
-    const struct table_extent extent = {.block = log->frame_address, .entry = log->entry_count};
+void manifest_log_append(
+    struct manifest_log *log, enum manifest_event event, const struct table_info *info
+)
+{
+    assert(log->entries_left > 0);
+    assert(manifest_log_is_live(log, info->address) == (event != MANIFEST_INSERT));
+    const struct table_extent extent = log_put(log, event, info);
     if (event == MANIFEST_REMOVE) {
         address_map_remove(&log->extents, info->address);
     } else if (event == MANIFEST_INSERT) {
@@ -388,30 +420,131 @@ void manifest_log_append(
     } else {
         *(struct table_extent *)address_map_get(&log->extents, info->address) = extent;
     }
-    log->entry_count += 1;
     log->entries_left -= 1;
-    log->entries_appended += 1;
-    if (log->entry_count == log->entries_max) log_block_close(log);
+    log->statistics.events_appended += 1;
+}
+
+/* ---- Compaction ----------------------------------------------------------------------------- */
+
+uint64_t manifest_log_half_bar_blocks(const struct manifest_log *log, uint64_t entry_count)
+{
+    return manifest_pace_half_bar_blocks(
+        &log->pace, log->block_count, log->extents.count, entry_count
+    );
+}
+
+/* Begins to read as many of the blocks to be compacted as there are reads for. */
+static void reads_begin(struct manifest_log *log)
+{
+    const uint64_t end = min_u64(log->compact_end, log->oldest + MANIFEST_LOG_READS);
+    for (; log->read_end < end; log->read_end += 1) {
+        struct grid_read *read = &log->reads[log->read_end % MANIFEST_LOG_READS];
+        assert(read->stage == IO_IDLE);
+        grid_read_start(log->options.grid, read, *block_at(log, log->read_end), BLOCK_MANIFEST, 0);
+    }
+}
+
+static void reads_cancel(struct manifest_log *log)
+{
+    for (uint32_t index = 0; index < MANIFEST_LOG_READS; index += 1) {
+        grid_read_cancel(log->options.grid, &log->reads[index]);
+    }
+}
+
+void manifest_log_half_bar_open(
+    struct manifest_log *log, uint64_t entry_count, struct free_set_reservation *reservation
+)
+{
+    assert(log->reservation == NULL);
+    assert(reservation != NULL);
+    assert(entry_count <= log->pace.events_max);
+    const uint64_t needed = manifest_log_half_bar_blocks(log, entry_count);
+    assert(free_set_reservation_left(reservation) >= needed);
+    log->reservation = reservation;
+    log->entries_left = entry_count;
+    log->compact_end =
+        log->oldest + manifest_pace_compact(&log->pace, log->block_count, log->extents.count);
+    assert(log->compact_end <= log->oldest + log->block_count);
+    log->read_end = log->oldest;
+    reads_begin(log);
+}
+
+/* Copies the events of a block that are the newest of live tables, in their order: each of them was
+ * the newest before, so none brings an older state back. A remove is none of them. */
+static void block_copy(struct manifest_log *log, const uint8_t *block, uint64_t number)
+{
+    for (uint32_t index = 0; index < manifest_block_entry_count(block); index += 1) {
+        const struct manifest_entry *entry = manifest_block_entry(block, index);
+        const struct table_extent *extent = address_map_get(&log->extents, entry->address);
+        if (extent == NULL || extent->event != extent_of(log, number, index).event) continue;
+        const struct table_info info = manifest_entry_decode(entry);
+        const struct table_extent now = log_put(log, (enum manifest_event)entry->event, &info);
+        *(struct table_extent *)address_map_get(&log->extents, info.address) = now;
+        log->statistics.events_copied += 1;
+    }
+}
+
+/* The oldest block, whose read has begun. Once it is let go its place in the ring is free for what
+ * is copied from it. */
+static enum tactus_status compact_oldest(struct manifest_log *log)
+{
+    const uint64_t number = log->oldest;
+    struct grid *grid = log->options.grid;
+    struct grid_read *read = &log->reads[number % MANIFEST_LOG_READS];
+    TRY(grid_read_finish(grid, read));
+    const uint8_t *block = read->frame->data;
+    const uint64_t address = read->reference.address;
+    const char *fault =
+        manifest_block_fault(block, log->options.block_size, log->options.block_count_max);
+    if (fault != NULL) return log_corrupt(log, address, fault);
+
+    log->oldest += 1;
+    log->block_count -= 1;
+    block_copy(log, block, number);
+    grid_read_cancel(grid, read);
+    TRY(grid_release(grid, address));
+    log->statistics.blocks_compacted += 1;
+    reads_begin(log);
+    return TACTUS_OK;
+}
+
+enum tactus_status manifest_log_compact(struct manifest_log *log)
+{
+    assert(log->reservation != NULL);
+    enum tactus_status status = TACTUS_OK;
+    while (status == TACTUS_OK && log->oldest < log->compact_end) {
+        status = compact_oldest(log);
+    }
+    if (status != TACTUS_OK) reads_cancel(log);
+    return status;
 }
 
 void manifest_log_forfeit(struct manifest_log *log)
 {
     assert(log->reservation != NULL);
+    assert(log->oldest == log->compact_end);
     log->reservation = NULL;
     log->entries_left = 0;
 }
+
+/* ---- Checkpoints and closing ---------------------------------------------------------------- */
 
 void manifest_log_close(struct manifest_log *log, struct manifest_log_references *references)
 {
     assert(log->reservation == NULL);
     if (log->frame != NULL) log_block_close(log);
     assert(log->frame == NULL);
-    *references = log->references;
+    *references = (struct manifest_log_references){.block_count = log->block_count};
+    if (log->block_count == 0) return;
+    references->oldest = *block_at(log, log->oldest);
+    references->newest = *block_at(log, log->oldest + log->block_count - 1);
 }
 
 void manifest_log_deinit(struct manifest_log *log)
 {
+    reads_cancel(log);
     if (log->frame != NULL) grid_unref(log->options.grid, log->frame);
     log->frame = NULL;
+    log->frame_address = 0;
     log->entry_count = 0;
 }

@@ -1,17 +1,26 @@
 /* The durable history of which tables exist, of all trees: a chain of blocks of events.
  *
- *   oldest <---- ... <---- newest <- - - open block (in memory, its address acquired already)
- *      each block names the one before it by reference
+ *   (let go) <- - - oldest <---- ... <---- newest <- - - open block (in memory, its address is
+ *      each block names the one before it by reference               acquired already)
  *
  * An event is 128 bytes: what happened, and the table as it is since. The newest event of a table
  * counts. So opening reads from the newest block to the oldest, each from its last event to its
  * first: the first event met of a table says whether it lives.
  *
- * The log only grows for now: the checkpoint names its oldest block, so that a compaction of the
- * log itself can be added without touching the format.
+ * At each half-bar's end the log compacts its oldest blocks, as many as manifest_pace.h says: of
+ * their events those that are the newest of a live table are appended once more as they are, the
+ * others dropped, and the blocks released. Oldest first, always: so an event is dropped only when
+ * all older ones of its table are gone, and the open block's chain stays whole. An insert or update
+ * that is copied stands behind everything else that is known of its table, a remove is never
+ * copied: there is nothing left for it to end.
+ *
+ *   beat opens   manifest_log_half_bar_open   the blocks to compact are chosen, their reads begin
+ *   beat closes  manifest_log_append ...      what the levels' changes were
+ *                manifest_log_compact         waits for the reads
+ *                manifest_log_forfeit
  *
  * Blocks written are not kept: grid_write_start takes them. The log pins one frame for the open
- * block, and two at a time while it is being opened. */
+ * block, and one for each block that is read ahead. */
 #ifndef TACTUS_LSM_MANIFEST_LOG_H
 #define TACTUS_LSM_MANIFEST_LOG_H
 
@@ -19,6 +28,7 @@
 #include "base/status.h"
 #include "lsm/address_map.h"
 #include "lsm/manifest_level.h"
+#include "lsm/manifest_pace.h"
 #include "lsm/table_info.h"
 #include "storage/block.h"
 #include "storage/free_set.h"
@@ -27,7 +37,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MANIFEST_LOG_FRAMES = 2 };
+enum {
+    MANIFEST_LOG_READS = 4, /* blocks that are read ahead of their compaction */
+    MANIFEST_LOG_FRAMES = 1 + MANIFEST_LOG_READS
+};
 enum { MANIFEST_ENTRY_SIZE = 128 };
 
 /* Numbers of the format. */
@@ -87,10 +100,10 @@ struct manifest_log_references {
     uint64_t block_count;
 };
 
-/* Where the newest insert or update of a live table lies. */
+/* Where the newest insert or update of a live table lies: event number / E of the log's block
+ * number, counted from the block that was the oldest at open. */
 struct table_extent {
-    uint64_t block; /* address of the log's block */
-    uint64_t entry; /* which event of that block */
+    uint64_t event;
 };
 
 struct manifest_log_options {
@@ -100,6 +113,14 @@ struct manifest_log_options {
     uint32_t block_size;
     uint32_t tables_max;
     uint32_t growth_factor;
+    uint32_t tree_count;
+};
+
+/* Since open. */
+struct manifest_log_statistics {
+    uint64_t events_appended; /* by changes of levels */
+    uint64_t events_copied;   /* by the log's own compaction */
+    uint64_t blocks_compacted;
 };
 
 /* Invariants:
@@ -107,29 +128,36 @@ struct manifest_log_options {
  *   G1  frame != NULL exactly if there is an open block, which then holds 1 to entries_max events.
  *   G2  `extents` holds exactly the tables whose newest event is an insert or an update: as many as
  *       there are in all levels of all trees, between two half-bars.
- *   G3  references.block_count is 0 exactly if both references are zero. */
+ *   G3  Block number n, for oldest <= n < oldest + block_count, is blocks[n % capacity]; the open
+ *       block, if there is one, is number oldest + block_count. Each is in use in the free set.
+ *   G4  block_count <= pace.ring_blocks; with a log that we wrote, it and the open block are at
+ *       most pace.log_blocks_max. */
 struct manifest_log {
     struct manifest_log_options options;
+    struct manifest_pace pace;
     uint32_t entries_max; /* a block */
 
     struct address_map extents; /* table_extent of each live table, by its root's address */
-    struct address_map
-        removed; /* used in open only: tables whose remove was met, not their insert */
-    struct manifest_log_references references;
-    struct block_frame *frame; /* the open block; referenced */
+    struct address_map removed; /* used by open only: whose remove was met, not their insert; left
+                                   as it is then, as emptying it would touch all of its memory */
+    struct block_reference *blocks; /* closed ones: a ring of pace.ring_blocks; budget */
+    uint64_t oldest;                /* number of the oldest closed block */
+    uint64_t block_count;           /* closed ones */
+    struct block_frame *frame;      /* the open block; referenced */
     uint64_t frame_address;
-    uint32_t entry_count;                     /* in the open block */
-    uint64_t entries_left;                    /* that may be appended before forfeit */
-    struct free_set_reservation *reservation; /* the caller's, until forfeit; else NULL */
-    uint64_t entries_appended;                /* since open: a statistic */
+    uint32_t entry_count; /* in the open block */
+
+    uint64_t entries_left; /* that may be appended before forfeit, copies not counted */
+    uint64_t compact_end;  /* blocks with lower numbers are to be compacted in this half-bar */
+    uint64_t read_end;     /* and with lower numbers than this one, are being read */
+    struct grid_read reads[MANIFEST_LOG_READS]; /* of block n at n % MANIFEST_LOG_READS */
+    struct free_set_reservation *reservation;   /* the caller's, until forfeit; else NULL */
+    struct manifest_log_statistics statistics;
 };
 
 void manifest_log_init(
     struct manifest_log *log, struct budget *budget, const struct manifest_log_options *options
 );
-
-/* Blocks that `entry_count` events need at most, however full the open block is. */
-uint64_t manifest_log_blocks_for(const struct manifest_log *log, uint64_t entry_count);
 
 /* Who is told of the live tables at open. `table` answers NULL if it took the table over, else why
  * the file must be damaged: no such tree, say. `info` is borrowed for the call. */
@@ -141,9 +169,10 @@ struct manifest_log_visitor {
 /* Reads the log that a checkpoint remembers and hands over each live table once, in its newest
  * state; waits for its reads. The log must be as init left it.
  *
- *   TACTUS_CORRUPT  the chain does not lead to its oldest block in block_count steps, an event is
- *                   not ours, a table lives twice, there are more than tables_max, or the visitor
- *                   refused one: the fault names the log's block
+ *   TACTUS_CORRUPT  the log is longer than any of ours gets, the chain does not lead to its oldest
+ *                   block in block_count steps, an event is not ours, a table is removed twice,
+ *                   more than tables_max live, or the visitor refused one: the fault names the
+ *                   log's block
  *   TACTUS_IO, TACTUS_POISONED  as the grid says
  *
  * Whatever bytes the file holds, it ends: after block_count reads, or within a chain's cycle. If
@@ -154,9 +183,16 @@ enum tactus_status manifest_log_open(
     const struct manifest_log_visitor *visitor
 );
 
-/* Allows so many appends, which acquire from `reservation`: it has room for
- * manifest_log_blocks_for(entry_count), and is kept until manifest_log_forfeit. */
-void manifest_log_reserve(
+/* How many blocks the half-bar that is about to end acquires at most, if `entry_count` events are
+ * appended: for them and for the log's own compaction. A function of the log's length and its live
+ * tables. */
+uint64_t manifest_log_half_bar_blocks(const struct manifest_log *log, uint64_t entry_count);
+
+/* The last beat of a half-bar opens: allows so many appends (at most pace.events_max), chooses the
+ * blocks to be compacted, and begins to read the first of them, without waiting. `reservation` has
+ * room for manifest_log_half_bar_blocks(entry_count), as the log stands now, and is kept until
+ * manifest_log_forfeit. */
+void manifest_log_half_bar_open(
     struct manifest_log *log, uint64_t entry_count, struct free_set_reservation *reservation
 );
 
@@ -166,15 +202,28 @@ void manifest_log_append(
     struct manifest_log *log, enum manifest_event event, const struct table_info *info
 );
 
-/* No more appends until the next reserve. The caller gives the reservation back to the free set. */
+/* All of the half-bar's events are appended: compacts the blocks that were chosen, the oldest
+ * first. Waits for their reads.
+ *
+ *   TACTUS_CORRUPT  a block is not what it was, or the free set does not know it as in use
+ *   TACTUS_IO, TACTUS_POISONED  as the grid says
+ *
+ * Then the log is good for closing only. */
+enum tactus_status manifest_log_compact(struct manifest_log *log);
+
+/* After manifest_log_compact: no more appends until the next half-bar. The caller gives the
+ * reservation back to the free set. */
 void manifest_log_forfeit(struct manifest_log *log);
 
 /* For the checkpoint: closes the open block, if there is one, and gives the references. They are
  * good once grid_writes_finish() has said OK. Acquires nothing. */
 void manifest_log_close(struct manifest_log *log, struct manifest_log_references *references);
 
-/* Drops what the open block pins, without writing it: for closing a database. */
+/* Drops what the open block and reads pin, without writing it: for closing a database. */
 void manifest_log_deinit(struct manifest_log *log);
+
+/* O(blocks of the log): for assert_slow() and tests. */
+void manifest_log_check(const struct manifest_log *log);
 
 /* Whether the newest event of the table with this root address says that it lives. */
 bool manifest_log_is_live(const struct manifest_log *log, uint64_t address);

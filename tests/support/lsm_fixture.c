@@ -36,7 +36,8 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
         .block_count_max = storage->layout.block_count_max,
         .block_size = storage->layout.block_size,
         .tables_max = options->tables_max,
-        .growth_factor = options->growth_factor};
+        .growth_factor = options->growth_factor,
+        .tree_count = 1};
     const struct tree_options tree = {
         .id = LSM_FIXTURE_TREE,
         .shape = options->shape,
@@ -198,7 +199,7 @@ enum tactus_status lsm_fixture_half_bar_end(struct lsm_fixture *fixture)
         const struct compaction *compaction = &fixture->tree.compactions[level];
         if (compaction_is_selected(compaction)) entries += compaction_entry_count_max(compaction);
     }
-    const uint64_t log_blocks = manifest_log_blocks_for(&fixture->log, entries);
+    const uint64_t log_blocks = manifest_log_half_bar_blocks(&fixture->log, entries);
     bool is_reserved = free_set_reserve(set, log_blocks, &log_reservation);
     for (uint8_t level = 0; level < LEVELS; level += 1) {
         const struct compaction *compaction = &fixture->tree.compactions[level];
@@ -208,7 +209,7 @@ enum tactus_status lsm_fixture_half_bar_end(struct lsm_fixture *fixture)
         is_reserved = is_reserved && free_set_reserve(set, blocks, &reservations[level]);
     }
     assert(is_reserved);
-    manifest_log_reserve(&fixture->log, entries, &log_reservation);
+    manifest_log_half_bar_open(&fixture->log, entries, &log_reservation);
 
     bool has_run[LEVELS] = {false};
     for (uint8_t level = 0; level < LEVELS; level += 1) {
@@ -219,6 +220,7 @@ enum tactus_status lsm_fixture_half_bar_end(struct lsm_fixture *fixture)
     for (uint8_t level = 0; level < LEVELS; level += 1) {
         if (has_run[level]) compaction_apply(&fixture->tree.compactions[level]);
     }
+    TRY(manifest_log_compact(&fixture->log));
     manifest_log_forfeit(&fixture->log);
     free_set_forfeit(set, &log_reservation);
     fixture->half_bars += 1;
@@ -334,15 +336,19 @@ struct checksum lsm_fixture_image(const struct lsm_fixture *fixture)
         }
     }
     const struct free_set *set = &fixture->storage.grid.free_set;
+    const struct manifest_log *log = &fixture->log;
+    for (uint64_t index = 0; index < log->block_count; index += 1) {
+        const uint64_t place = (log->oldest + index) % log->pace.ring_blocks;
+        checksum_stream_add(&stream, &log->blocks[place], sizeof log->blocks[place]);
+    }
     const uint64_t numbers[] = {
         free_set_count_acquired(set),
         free_set_count_released(set),
         free_set_highest_acquired(set),
-        fixture->log.references.block_count,
-        fixture->log.references.newest.checksum.low,
-        fixture->log.entry_count,
-        fixture->log.frame_address,
-        fixture->log.extents.count};
+        log->block_count,
+        log->entry_count,
+        log->frame_address,
+        log->extents.count};
     checksum_stream_add(&stream, numbers, sizeof numbers);
     return checksum_stream_end(&stream);
 }

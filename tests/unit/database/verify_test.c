@@ -353,10 +353,14 @@ TEST(verify, names_tables_that_overlap)
     struct simulated_disk *disk = care_disk_filled(13, 3100, 0);
     const struct checkpoint_state checkpoint = care_superblock(disk).checkpoint;
     struct forgery forgery = forge(disk);
-    uint8_t *block = block_at(&forgery, checkpoint.manifest_newest.address);
-    const uint32_t count = load_u32(block + 56 + 32);
-    for (uint32_t index = 0; index < count; index += 1) {
-        bytes_zero(block + BLOCK_HEADER_SIZE + index * 128, 24); /* key_min */
+    uint64_t address = checkpoint.manifest_newest.address;
+    for (uint64_t left = checkpoint.manifest_block_count; left > 0; left -= 1) {
+        uint8_t *block = block_at(&forgery, address);
+        const uint32_t count = load_u32(block + 56 + 32);
+        for (uint32_t index = 0; index < count; index += 1) {
+            bytes_zero(block + BLOCK_HEADER_SIZE + index * 128, 24); /* key_min */
+        }
+        address = load_u64(block + 56);
     }
     seal_and_verify(&forgery);
     EXPECT(verdict.status == TACTUS_CORRUPT);
@@ -390,20 +394,23 @@ TEST(verify, names_an_entry_of_the_wrong_beat_and_events_that_are_none)
 
 /* ---- Copies (S1): nothing writes them yet, but references may name them ---------------------- */
 
-/* Gives the newest block of the manifest log a copy, in a block that was released; its address. */
+/* Gives the newest block of the manifest log a copy, in a block that was released; its address. Not
+ * in one of the log's own: the oldest refers to the one that was let go before it, and sealing
+ * follows references. */
 static uint64_t forge_copy(struct forgery *forgery)
 {
     struct superblock_disk *disk = (struct superblock_disk *)(void *)forgery->bytes;
     uint8_t *released = block_at(forgery, disk->released.last.address) + BLOCK_HEADER_SIZE;
-    uint64_t word = 0;
-    while (load_u64(released + word * 8) == 0) {
-        word += 1;
+    uint64_t bit = 0;
+    while ((released[bit / 8] >> bit % 8 & 1) == 0 ||
+           block_at(forgery, bit + 1)[54] == BLOCK_MANIFEST) {
+        bit += 1;
     }
-    const uint64_t bits = load_u64(released + word * 8);
-    const uint64_t copy = word * 64 + (uint64_t)__builtin_ctzll(bits) + 1;
-    store_u64(released + word * 8, bits & (bits - 1));
+    const uint64_t copy = bit + 1;
+    released[bit / 8] &= (uint8_t) ~(1U << bit % 8);
     bytes_copy(block_at(forgery, copy), block_at(forgery, disk->manifest_newest.address), 4096);
     disk->manifest_newest.copy_address = copy;
+    if (disk->manifest_block_count == 1) disk->manifest_oldest.copy_address = copy;
     return copy;
 }
 

@@ -2,6 +2,7 @@
  * when it takes effect. Beats are closed here one by one, as commits that fill them would. */
 #include "forest/forest.h"
 
+#include "base/integer.h"
 #include "support/database_fixture.h"
 #include "support/test.h"
 
@@ -334,6 +335,34 @@ TEST(schedule, replay_comes_to_the_same_beat_and_counters)
         EXPECT(forest->counters.checkpoints > 0);
         end();
     }
+}
+
+/* Half of the log at most is what nobody needs, however long the history, and over reopenings. */
+TEST(schedule, the_manifest_log_is_as_long_as_its_live_tables_ask_for)
+{
+    begin(4);
+    uint64_t compacted = 0;
+    uint64_t copied = 0;
+    uint64_t most = 0;
+    for (uint64_t batch = 0; batch < 600; batch += 1) {
+        const uint64_t id = 1 + batch * 7919 % 1000 * 32;
+        const enum tactus_status status =
+            batch % 3 == 2
+                ? database_fixture_remove(&fixture, 1 + (batch - 1) * 7919 % 1000 * 32, 1)
+                : database_fixture_insert(&fixture, id, FIXTURE_BATCH, 1);
+        EXPECT(status == TACTUS_OK);
+        const struct manifest_log *log = &forest->log;
+        most = max_u64(most, log->block_count);
+        EXPECT(log->block_count <= log->pace.log_blocks_max / 2);
+        if (batch % 50 != 49) continue;
+        EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+        compacted += log->statistics.blocks_compacted;
+        copied += log->statistics.events_copied;
+        reopen();
+    }
+    EXPECT(compacted > 20 && copied > 20);
+    EXPECT(most > 2);
+    end();
 }
 
 TEST_MAIN()

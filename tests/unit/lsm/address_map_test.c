@@ -36,9 +36,7 @@ TEST(address_map, finds_what_was_put_and_nothing_else)
     EXPECT(address_map_get(&map, 8) == NULL);
     EXPECT(!address_map_is_full(&map));
     EXPECT(load_u64(address_map_insert(&map, 8)) == 0); /* zeroed again */
-    address_map_clear(&map);
-    EXPECT(map.count == 0);
-    EXPECT(address_map_get(&map, 7) == NULL);
+    EXPECT(map.count == 3);
     free(region);
 }
 

@@ -2,6 +2,7 @@
  * may have written: their checksums are right, and nothing else has to be. */
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/integer.h"
 #include "lsm/manifest_log.h"
 #include "support/storage_fixture.h"
 #include "support/test.h"
@@ -29,7 +30,8 @@ static void begin(void)
         .block_count_max = 1000,
         .block_size = 4096,
         .tables_max = TABLES_MAX,
-        .growth_factor = 4};
+        .growth_factor = 4,
+        .tree_count = 1};
     struct budget budget;
     budget_measure_begin(&budget);
     manifest_log_init(&log_, &budget, &log_options);
@@ -45,6 +47,8 @@ static void begin(void)
 static void end(void)
 {
     manifest_log_deinit(&log_);
+    while (storage.grid.reads_in_flight + storage.grid.writes_in_flight > 0)
+        grid_wait(&storage.grid);
     EXPECT(storage.grid.cache.pinned_count == 0);
     storage_fixture_end(&storage);
     simulated_disk_free(disk);
@@ -172,9 +176,10 @@ TEST(manifest_log, gives_each_live_table_once_in_its_newest_state)
     EXPECT(manifest_log_is_live(&log_, 10) && manifest_log_is_live(&log_, 11));
     EXPECT(!manifest_log_is_live(&log_, 12));
     const struct table_extent *extent = address_map_get(&log_.extents, 10);
-    EXPECT(extent->block == 5 && extent->entry == 2);
+    EXPECT(extent->event == 2);
     extent = address_map_get(&log_.extents, 11);
-    EXPECT(extent->block == 6 && extent->entry == 0);
+    EXPECT(extent->event == log_.entries_max);
+    EXPECT(log_.block_count == 2 && log_.blocks[0].address == 5 && log_.blocks[1].address == 6);
     end();
 }
 
@@ -192,12 +197,13 @@ TEST(manifest_log, refuses_a_chain_of_another_length)
 {
     const struct manifest_entry entries[] = {
         event(MANIFEST_INSERT, 10), event(MANIFEST_INSERT, 11)};
-    const uint64_t wrong[] = {1, 3, 1001, UINT64_MAX};
-    for (uint32_t index = 0; index < 4; index += 1) {
+    const uint64_t wrong[] = {1, 3, 0, 1001, UINT64_MAX}; /* 0: just above its bound */
+    for (uint32_t index = 0; index < COUNT_OF(wrong); index += 1) {
         begin();
         const struct block_reference old = block_at(5, none, entries, 1);
         const struct block_reference young = block_at(6, old, entries + 1, 1);
-        EXPECT(open_log(old, young, wrong[index]) == TACTUS_CORRUPT);
+        const uint64_t count = wrong[index] == 0 ? log_.pace.log_blocks_max + 1 : wrong[index];
+        EXPECT(open_log(old, young, count) == TACTUS_CORRUPT);
         end();
     }
     begin(); /* the oldest block is never met */
@@ -342,6 +348,190 @@ TEST(manifest_log, says_which_block_is_damaged)
     EXPECT(open_log(reference, reference, 1) == TACTUS_CORRUPT);
     EXPECT(storage.fault.address == 5);
     end();
+}
+
+/* ---- Compaction ------------------------------------------------------------------------------ */
+
+/* What the log's compaction may have left: of events only the newest count, and what began before
+ * the oldest block has no insert. */
+TEST(manifest_log, opens_though_the_events_before_it_are_gone)
+{
+    begin();
+    struct table_info moved = table_at(12);
+    moved.level = 5;
+    struct manifest_entry entries[] = {
+        event(MANIFEST_REMOVE, 10), /* its insert is gone */
+        event(MANIFEST_UPDATE, 11), /* likewise, and it lives */
+        event(MANIFEST_UPDATE, 13),
+        event(MANIFEST_REMOVE, 13),
+        event(MANIFEST_INSERT, 12),
+        event(MANIFEST_INSERT, 10),
+        event(MANIFEST_UPDATE, 12),
+        event(MANIFEST_INSERT, 11), /* a copy of what is known already */
+    };
+    manifest_entry_encode(&entries[6], MANIFEST_UPDATE, &moved);
+    const struct block_reference gone = {.address = 50, .checksum = {3, 4}};
+    const struct block_reference old = block_at(5, gone, entries, 4);
+    const struct block_reference young = block_at(6, old, entries + 4, 4);
+    EXPECT(open_log(old, young, 2) == TACTUS_OK);
+    EXPECT(tables_seen == 3);
+    EXPECT(manifest_log_is_live(&log_, 10) && manifest_log_is_live(&log_, 11));
+    EXPECT(manifest_log_is_live(&log_, 12) && !manifest_log_is_live(&log_, 13));
+    end();
+}
+
+static struct free_set_reservation reservation;
+
+static void half_bar_open(uint64_t entries)
+{
+    const uint64_t blocks = manifest_log_half_bar_blocks(&log_, entries);
+    EXPECT(free_set_reserve(&storage.grid.free_set, blocks, &reservation));
+    manifest_log_half_bar_open(&log_, entries, &reservation);
+}
+
+static enum tactus_status half_bar_end(void)
+{
+    TRY(manifest_log_compact(&log_));
+    manifest_log_forfeit(&log_);
+    free_set_forfeit(&storage.grid.free_set, &reservation);
+    return TACTUS_OK;
+}
+
+static void uncache(uint64_t address)
+{
+    while (block_cache_has_address(&storage.grid.cache, address)) {
+        grid_unref(&storage.grid, grid_frame_take(&storage.grid)); /* ends: the clock comes round */
+    }
+}
+
+/* Opens a log of five blocks, at 5 to 9: tables 20 to 24 are inserted in one each, table 25 is
+ * updated there. None of them is in the cache. */
+static void open_five(void)
+{
+    begin();
+    EXPECT(grid_grow(&storage.grid, 200) == TACTUS_OK);
+    struct block_reference oldest = none;
+    struct block_reference newest = none;
+    for (uint64_t index = 0; index < 5; index += 1) {
+        const enum manifest_event kind = index == 0 ? MANIFEST_INSERT : MANIFEST_UPDATE;
+        const struct manifest_entry entries[] = {
+            event(MANIFEST_INSERT, 20 + index), event(kind, 25)};
+        newest = block_at(5 + index, newest, entries, 2);
+        if (index == 0) oldest = newest;
+    }
+    EXPECT(open_log(oldest, newest, 5) == TACTUS_OK);
+    EXPECT(tables_seen == 6);
+    for (uint64_t address = 5; address <= 9; address += 1)
+        uncache(address);
+}
+
+TEST(manifest_log, copies_what_lives_and_lets_go_of_the_oldest_blocks)
+{
+    open_five();
+    struct free_set *set = &storage.grid.free_set;
+    const uint64_t acquired = free_set_count_acquired(set);
+    half_bar_open(3); /* 5 blocks, where 1 would do: 3 too many */
+    EXPECT(log_.compact_end == 3);
+    EXPECT(storage.grid.cache.pinned_count <= MANIFEST_LOG_FRAMES);
+    struct table_info gone = table_at(21);
+    gone.snapshot_max = 9;
+    manifest_log_append(&log_, MANIFEST_UPDATE, &gone);
+    manifest_log_append(&log_, MANIFEST_REMOVE, &gone);
+    EXPECT(half_bar_end() == TACTUS_OK);
+
+    /* Of 20 to 22 the first and the last live; 25 has newer events than these blocks have. */
+    EXPECT(log_.statistics.events_appended == 2);
+    EXPECT(log_.statistics.events_copied == 2);
+    EXPECT(log_.statistics.blocks_compacted == 3);
+    EXPECT(log_.block_count == 2 && log_.entry_count == 4);
+    EXPECT(free_set_count_acquired(set) == acquired + 1);
+    for (uint64_t address = 5; address <= 9; address += 1) {
+        EXPECT(free_set_is_released(set, address) == (address <= 7));
+    }
+    const struct manifest_entry *open = (const void *)(log_.frame->data + BLOCK_HEADER_SIZE);
+    EXPECT(open[2].event == MANIFEST_INSERT && open[2].address == 20);
+    EXPECT(open[3].event == MANIFEST_INSERT && open[3].address == 22);
+
+    struct manifest_log_references references;
+    manifest_log_close(&log_, &references);
+    EXPECT(references.block_count == 3 && references.oldest.address == 8);
+    EXPECT(grid_writes_finish(&storage.grid) == TACTUS_OK);
+    manifest_log_check(&log_);
+    EXPECT(log_.extents.count == 5);
+    end();
+}
+
+TEST(manifest_log, ends_when_nothing_lives)
+{
+    begin();
+    EXPECT(grid_grow(&storage.grid, 200) == TACTUS_OK);
+    EXPECT(open_log(none, none, 0) == TACTUS_OK);
+    for (uint32_t round = 0; round < 20; round += 1) {
+        half_bar_open(3);
+        struct table_info info = table_at(10);
+        manifest_log_append(&log_, MANIFEST_INSERT, &info);
+        info.snapshot_max = 9;
+        manifest_log_append(&log_, MANIFEST_UPDATE, &info);
+        manifest_log_append(&log_, MANIFEST_REMOVE, &info);
+        EXPECT(half_bar_end() == TACTUS_OK);
+        struct manifest_log_references references;
+        manifest_log_close(&log_, &references);
+        EXPECT(references.block_count == 1); /* the half-bar's own */
+    }
+    half_bar_open(0);
+    EXPECT(free_set_reservation_left(&reservation) == 0);
+    EXPECT(half_bar_end() == TACTUS_OK);
+    struct manifest_log_references references;
+    manifest_log_close(&log_, &references);
+    EXPECT(references.block_count == 0);
+    EXPECT(references.oldest.address == 0 && references.newest.address == 0);
+    EXPECT(log_.statistics.blocks_compacted == 20);
+    EXPECT(grid_writes_finish(&storage.grid) == TACTUS_OK);
+    end();
+}
+
+TEST(manifest_log, says_when_a_block_to_be_compacted_cannot_be_read)
+{
+    open_five();
+    const struct simulated_fault fault = {.kind = SIMULATED_READ_ERROR, .is_sticky = true};
+    simulated_disk_fault_add(disk, fault);
+    half_bar_open(3);
+    const enum tactus_status status = manifest_log_compact(&log_);
+    EXPECT(status == TACTUS_IO || status == TACTUS_CORRUPT);
+    EXPECT(storage.fault.status == status);
+    simulated_disk_fault_clear(disk);
+    end();
+}
+
+TEST(manifest_log, says_which_block_was_damaged_since_it_was_opened)
+{
+    open_five();
+    const uint64_t byte = layout_block_offset(&storage.layout, 6) + BLOCK_HEADER_SIZE + 7;
+    simulated_disk_flip(disk, byte, 3);
+    half_bar_open(3);
+    EXPECT(manifest_log_compact(&log_) == TACTUS_CORRUPT);
+    EXPECT(storage.fault.address == 6 && storage.fault.block_type == BLOCK_MANIFEST);
+    EXPECT(log_.statistics.blocks_compacted == 1);
+    end();
+}
+
+/* A file may name a block of the log as a table's, too, and the table was let go first. */
+TEST(manifest_log, does_not_let_go_of_a_block_twice)
+{
+    open_five();
+    half_bar_open(3);
+    EXPECT(grid_release(&storage.grid, 6) == TACTUS_OK);
+    EXPECT(manifest_log_compact(&log_) == TACTUS_CORRUPT);
+    EXPECT(storage.fault.address == 6);
+    end();
+}
+
+TEST(manifest_log, may_be_closed_while_it_reads)
+{
+    open_five();
+    half_bar_open(3);
+    EXPECT(log_.read_end == 3);
+    end(); /* nothing stays pinned */
 }
 
 TEST_MAIN()
