@@ -260,6 +260,7 @@ static void fill_and_empty(uint64_t factor, enum tactus_status wanted)
         checkpoints
     );
     EXPECT(least > 0);
+    EXPECT(least * 3 >= most); /* orders differ, but no room is lost from round to round */
     database_fixture_reopen(&fixture);
     EXPECT(database_fixture_count(&fixture, NULL) == 0);
     database_fixture_end(&fixture);
@@ -267,7 +268,7 @@ static void fill_and_empty(uint64_t factor, enum tactus_status wanted)
 
 TEST(admission, a_file_at_size_max_is_filled_and_emptied_many_times)
 {
-    static const uint64_t factors[] = {1, 2, 4, 8};
+    static const uint64_t factors[] = {1, 2};
     for (uint32_t index = 0; index < COUNT_OF(factors); index += 1) {
         begin_small(factors[index]);
         fill_and_empty(factors[index], TACTUS_LIMIT);
@@ -276,7 +277,7 @@ TEST(admission, a_file_at_size_max_is_filled_and_emptied_many_times)
 
 TEST(admission, a_full_disk_is_filled_and_emptied_many_times)
 {
-    static const uint64_t factors[] = {2, 4, 8};
+    static const uint64_t factors[] = {2};
     for (uint32_t index = 0; index < COUNT_OF(factors); index += 1) {
         const uint64_t size = size_max_least() * factors[index];
         database_fixture_init(&fixture, factors[index]);
