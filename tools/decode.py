@@ -21,12 +21,13 @@ except ImportError:
     xxhash = None
 
 SECTOR, SLOT, TOMBSTONE = 4096, 16384, 1 << 63
-FREE_SET, STATE, SCHEMA, MANIFEST, ROOT, LEAF, VALUE = 1, 2, 3, 4, 5, 6, 7
+FREE_SET, STATE, SCHEMA, MANIFEST, ROOT, LEAF, VALUE, FILTER = 1, 2, 3, 4, 5, 6, 7, 8
+SALTS = (  # of filters (9)
+    0x47B6137B, 0x44974D91, 0x8824AD5B, 0xA2B7289D, 0x705495C7, 0x2DF1424B, 0x9EFC4947, 0x5C6BFB31)
 SIZES = {  # of a type; 0: the number in parentheses (4)
     "u8": 1, "u16": 2, "u32": 4, "u64": 8, "u128": 16, "uuid": 16, "i8": 1, "i16": 2, "i32": 4,
     "i64": 8, "f32": 4, "f64": 8, "bool": 1, "timestamp": 8, "time": 8, "decimal": 8, "text": 0,
-    "bytes": 0, "reserved": 0,
-}
+    "bytes": 0, "reserved": 0}
 
 
 def check(fact, words):
@@ -44,11 +45,15 @@ def round_up(number, multiple):
     return -(-number // multiple) * multiple
 
 
-def loader(code):
-    return lambda data, offset: struct.unpack_from(code, data, offset)[0]
+u16, u32, u64 = (
+    lambda data, at, code=code: struct.unpack_from("<" + code, data, at)[0] for code in "HIQ")
 
 
-u16, u32, u64 = loader("<H"), loader("<I"), loader("<Q")
+def passes(buckets, key):
+    """(9): whether a filter may hold the key."""
+    hashed = xxhash.xxh3_64_intdigest(key)
+    words = struct.unpack_from("<8I", buckets, ((hashed >> 32) * (len(buckets) // 32) >> 32) * 32)
+    return all(word >> (hashed * salt % 2**32 >> 27) & 1 for word, salt in zip(words, SALTS))
 
 
 class File:
@@ -57,8 +62,7 @@ class File:
         self.superblock = data = self.read_superblock()
         self.block_size, self.file_id = u32(data, 36), data[48:64]
         self.ring, self.journal_bytes = 4 * SLOT, u64(data, 96)  # (1)
-        headers = round_up(self.journal_bytes // SECTOR * 256, SECTOR)
-        self.grid = self.ring + self.journal_bytes + headers
+        self.grid = self.ring + self.journal_bytes + round_up(self.journal_bytes // 16, SECTOR)
         self.collections = parse_schema(self.trailer(256, SCHEMA).decode())
 
     def at(self, offset, size):
@@ -119,8 +123,7 @@ class File:
             and u64(head, 32) == offset and (epoch < now if op < first_op else epoch == now)
             and (predecessor is None or head[64:80] == predecessor)
             and epoch >= before[0] and durable >= before[1]
-            and 256 <= size <= self.journal_bytes - offset
-        )
+            and 256 <= size <= self.journal_bytes - offset)
         data = self.at(self.ring + offset, size) if fits else head
         fits = fits and checksum(self.file_id, data[256:], head[80:96]) == head[80:96]
         return data if fits else None
@@ -129,11 +132,8 @@ class File:
         """(7): the entries behind the checkpoint, in order, up to the first that does not fit."""
         offset, op = u64(self.superblock, 344), u64(self.superblock, 320) + 1
         predecessor, before = self.superblock[352:368], (0, 0)
-        while True:
-            rest = (op, predecessor, before)
-            data = self.entry_at(offset, *rest) or self.entry_at(0, *rest)
-            if data is None:
-                return
+        while data := (self.entry_at(offset, op, predecessor, before)
+                       or self.entry_at(0, op, predecessor, before)):
             yield data
             offset = (u64(data, 32) + round_up(len(data), SECTOR)) % self.journal_bytes
             op, before = op + 1, (u64(data, 16), u64(data, 24))
@@ -146,16 +146,17 @@ class File:
             for offset in range(0, len(body), 128):
                 event = body[offset:offset + 128]
                 live[u64(event, 64)] = event
-                if event[103] == 3:
-                    del live[u64(event, 64)]
-        return live.values()
+        return [event for event in live.values() if event[103] != 3]
 
     def records(self, table):
-        """(9): all records of a table, ascending."""
+        """(9): all records of a table, ascending; where it has a filter, that knows their keys."""
         tree = u16(table, 100)
         about, root = self.block(u64(table, 64), table[48:64], ROOT, tree)
-        leaves, key = u32(about, 0), u32(about, 4)
-        for at in range(leaves * key, leaves * (key + 32), 32):
+        leaves, key, filters = u32(about, 0), u32(about, 4), u32(about, 8) if xxhash else 0
+        end = leaves * (key + 32)
+        buckets = b"".join(self.block(u64(root, at), root[at + 16:at + 32], FILTER, tree)[1]
+                           for at in range(end, end + filters * 32, 32))
+        for at in range(leaves * key, end, 32):
             about, leaf = self.block(u64(root, at), root[at + 16:at + 32], LEAF, tree)
             count = u32(about, 0)
             for place in range(count):
@@ -163,7 +164,9 @@ class File:
                 at = count * (2 * key + 8) + place * 16
                 about, body = self.block(address, leaf[at:at + 16], VALUE, tree)
                 for offset in range(0, len(body), u32(about, 4)):
-                    yield body[offset:offset + u32(about, 4)]
+                    record = body[offset:offset + u32(about, 4)]
+                    check(not buckets or passes(buckets, record[:key]), "a filter hides a key")
+                    yield record
 
     def objects(self, collection):
         """(10): live objects by timestamp: the levels, the oldest first, then the journal."""
@@ -191,8 +194,7 @@ def parse_schema(text):
     part = re.compile(
         r"\bindex\s+(\w+)\s*\([^)]*\)"  # a composite index; or a field and its words
         r"|(\w+)\s+(" + "|".join(SIZES) + r")\b(?:\s*\(\s*(\d+)\s*\))?"
-        r"((?:[ \t]+(?:optional\b|index\b(?!\s+\w+\s*\()(?:[ \t]+sparse\b)?))*)"
-    )
+        r"((?:[ \t]+(?:optional\b|index\b(?!\s+\w+\s*\()(?:[ \t]+sparse\b)?))*)")
     for name, body in re.findall(r"collection\s+(\w+)\s*\{([^}]*)\}", text):
         parts, fields, indexes, end = part.findall(body), {}, [], 0
         if all(kind != "timestamp" for _, _, kind, _, _ in parts):
@@ -207,8 +209,7 @@ def parse_schema(text):
         collections.append(types.SimpleNamespace(
             name=name, number=len(collections), tree=tree, fields=fields,
             trees=["objects"] + ["id"] * ("id" in fields) + indexes,
-            timestamp=next(field[2] for field in fields.values() if field[0] == "timestamp"),
-        ))
+            timestamp=next(field[2] for field in fields.values() if field[0] == "timestamp")))
         tree += len(collections[-1].trees)
     return collections
 
@@ -231,8 +232,8 @@ def show(field, record):
         return "true" if unsigned else "false"
     if kind == "decimal":
         digits = str(abs(whole)).rjust(number + 1, "0")
-        text = (digits[:-number] + "." + digits[-number:]).rstrip("0").rstrip(".")
-        return "-" * (whole < 0) + text
+        digits = (digits[:-number] + "." + digits[-number:]).rstrip("0").rstrip(".")
+        return "-" * (whole < 0) + digits
     if kind == "time":
         seconds, nanoseconds = divmod(whole, 10**9)
         time = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
@@ -246,8 +247,7 @@ def superblock(file):
         ("format", 32, u32), ("block_size", 36, u32), ("sequence", 40, u64), ("epoch", 80, u64),
         ("epoch_first_op", 88, u64), ("journal_bytes", 96, u64), ("size_max", 104, u64),
         ("batch_max", 112, u32), ("bar_beats", 116, u32), ("op_covered", 320, u64),
-        ("op_captured", 328, u64), ("beat_capture", 336, u64), ("block_count", 608, u64),
-    ):
+        ("op_captured", 328, u64), ("beat_capture", 336, u64), ("block_count", 608, u64)):
         print(name, load(file.superblock, offset))
     state = file.trailer(368, STATE)
     for collection in file.collections:
@@ -281,8 +281,8 @@ def dump(file, name):
     fields = {name: field for name, field in found.fields.items() if field[0] != "reserved"}
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(fields)
-    for record in file.objects(found):
-        writer.writerow([show(field, record) for field in fields.values()])
+    values = fields.values()
+    writer.writerows([show(field, record) for field in values] for record in file.objects(found))
 
 
 def main():

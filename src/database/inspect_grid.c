@@ -136,6 +136,9 @@ enum tactus_status inspect_trees(struct inspect *inspect)
         inspect_number(writer, "record_bytes", of_tree->shape.record_size);
         inspect_number(writer, "key_bits", of_tree->shape.key_bits);
         inspect_number(writer, "table_records_max", of_tree->geometry.records_max);
+        if (of_tree->geometry.filters_max > 0) {
+            inspect_number(writer, "table_filters_max", of_tree->geometry.filters_max);
+        }
         inspect_number(writer, "records", records);
         for (uint32_t level = 0; level < LEVELS; level += 1) {
             if (tables[level] > 0) inspect_number(writer, keys[level], tables[level]);
@@ -162,13 +165,36 @@ static void key_value(
     inspect_text(writer, name, text);
 }
 
+/* What the root says of the table's blocks; nothing, if it is not whole. */
+static enum tactus_status root_columns(struct inspect *inspect, const struct table_info *table)
+{
+    const struct verify *verify = &inspect->verify;
+    const struct layout *layout = &verify->bootstrap.layout;
+    uint8_t *block = verify->blocks[0];
+    if (table->address > verify->block_count) return TACTUS_OK;
+    const uint64_t byte = layout_block_offset(layout, table->address);
+    TRY(reactor_read(verify->reactor, block, layout->block_size, byte, verify->fault));
+    const struct table_format *format = &verify->formats[table->tree];
+    if (block_fault(block, table->address, layout->block_size, verify->file_id) != NULL ||
+        !checksum_equal(block_checksum(block), table->checksum) ||
+        table_root_fault(block, format, table) != NULL) {
+        return TACTUS_OK;
+    }
+    const struct table_root root = table_root_decode(block);
+    inspect_number(inspect->writer, "value_blocks", root.value_block_count);
+    inspect_number(inspect->writer, "leaves", root.leaf_count);
+    inspect_number(inspect->writer, "filter_blocks", root.filter_count);
+    return TACTUS_OK;
+}
+
 enum tactus_status inspect_tables(struct inspect *inspect)
 {
     TRY(inspect_look(inspect));
     const struct verify *verify = &inspect->verify;
     struct inspect_writer *writer = inspect->writer;
+    enum tactus_status status = TACTUS_OK;
     inspect_list_begin(writer, "tables");
-    for (uint64_t index = 0; index < verify->table_count; index += 1) {
+    for (uint64_t index = 0; index < verify->table_count && status == TACTUS_OK; index += 1) {
         const struct table_info *table = &verify->tables[index];
         const uint32_t key_bits = verify->formats[table->tree].shape.key_bits;
         char name[TREE_NAME_SIZE];
@@ -182,13 +208,14 @@ enum tactus_status inspect_tables(struct inspect *inspect)
         inspect_checksum(writer, "checksum", table->checksum);
         inspect_number(writer, "records", table->value_count);
         inspect_text(writer, "tombstones", table->has_tombstones ? "yes" : "no");
+        status = root_columns(inspect, table);
         inspect_number(writer, "snapshot_min", table->snapshot_min);
         key_value(writer, "key_min", table->key_min, key_bits);
         key_value(writer, "key_max", table->key_max, key_bits);
         inspect_row_end(writer);
     }
     inspect_list_end(writer);
-    return TACTUS_OK;
+    return status;
 }
 
 /* ---- Blocks ---------------------------------------------------------------------------------- */

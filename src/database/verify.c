@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/integer.h"
 #include "database/verify_parts.h"
 #include "lsm/kernel.h"
 
@@ -49,8 +50,13 @@ static void verify_checkpoint(struct verify *verify)
 static enum tactus_status verify_formats_begin(struct verify *verify)
 {
     const struct sizing *sizing = verify->bootstrap.sizing;
+    uint64_t filters_max = 1;
+    for (uint32_t tree = 1; tree <= sizing->tree_count; tree += 1) {
+        filters_max = max_u64(filters_max, sizing->trees[tree - 1].geometry.filters_max);
+    }
     verify->formats = calloc((size_t)sizing->tree_count + 1, sizeof *verify->formats);
-    if (verify->formats == NULL) {
+    verify->filters = malloc(filters_max * sizing->block_size);
+    if (verify->formats == NULL || verify->filters == NULL) {
         return fault_set(
             verify->fault, (struct fault){.status = TACTUS_IO, .what = "verify: no memory"}
         );
@@ -128,6 +134,7 @@ void verify_end(struct verify *verify)
     }
     free(verify->marks);
     free(verify->formats);
+    free(verify->filters);
     free(verify->tables);
 }
 

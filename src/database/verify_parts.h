@@ -28,6 +28,7 @@ struct verify {
 
     uint8_t *marks;     /* block_count + 1, by address; owned, as all of these */
     uint8_t *blocks[3]; /* room for a block each: roots and trailers, leaves, value blocks */
+    uint8_t *filters;   /* room for the filter blocks of one table, one after the other */
     struct table_format *formats; /* by tree number, from 1 */
     struct table_info *tables;    /* live ones: by tree, level and key once the log is read */
     uint64_t table_count;

@@ -2,6 +2,7 @@
 #include "database/verify_parts.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
@@ -23,11 +24,16 @@ void verify_tree_name(const struct schema *schema, uint32_t tree, char *name, ui
 
 /* ---- Records --------------------------------------------------------------------------------- */
 
-/* What records of one tree are measured by. */
+/* What the records of one table are measured by. */
 struct record_rules {
     const struct table_format *format;
     struct tree_place place;
     uint64_t timestamp_max; /* of the collection, as of the capture */
+    uint64_t record_count;  /* of the table, by its root */
+    const uint8_t *filters; /* its filter blocks; NULL: it has none */
+
+    uint64_t hidden_count; /* keys that the filter does not know */
+    uint32_t hidden_by;    /* the filter block of one of them */
 };
 
 static const char *tombstone_fault(const struct record_shape *shape, const uint8_t *record)
@@ -59,10 +65,25 @@ static const char *record_fault(const struct record_rules *rules, const uint8_t 
     return object_fault(rules->place.collection, object);
 }
 
+/* A filter that does not know a key hides its record, or brings back what its tombstone hides. */
+static void filter_look(struct record_rules *rules, const uint8_t *record)
+{
+    const struct table_format *format = rules->format;
+    const struct table_geometry *geometry = &format->geometry;
+    const uint64_t hash = table_key_hash(format, record_key(&format->shape, record));
+    const uint32_t index = table_filter_find(geometry, rules->record_count, hash);
+    const struct table_filter_range range =
+        table_filter_range_at(geometry, rules->record_count, index);
+    const uint8_t *block = rules->filters + (uint64_t)index * geometry->block_size;
+    if (table_filter_contains(block, range, hash)) return;
+    rules->hidden_count += 1;
+    rules->hidden_by = index;
+}
+
 static void records_look(
     struct verify *verify,
     const struct verify_want *want,
-    const struct record_rules *rules,
+    struct record_rules *rules,
     const uint8_t *block
 )
 {
@@ -73,6 +94,7 @@ static void records_look(
         const char *what = record_fault(rules, record);
         if (what != NULL) verify_block_fault(verify, want, what);
         if (record_is_tombstone(&rules->format->shape, record)) verify->has_tombstones = true;
+        if (rules->filters != NULL) filter_look(rules, record);
         record += rules->format->shape.record_size;
     }
 }
@@ -91,7 +113,7 @@ static bool table_block_read(struct verify *verify, const struct verify_want *wa
 static void value_look(
     struct verify *verify,
     const struct table_info *table,
-    const struct record_rules *rules,
+    struct record_rules *rules,
     const struct table_leaf_entry *entry,
     const struct table_range *range
 )
@@ -113,7 +135,7 @@ static void value_look(
 static void leaf_look(
     struct verify *verify,
     const struct table_info *table,
-    const struct record_rules *rules,
+    struct record_rules *rules,
     uint32_t leaf_index
 )
 {
@@ -142,6 +164,46 @@ static void leaf_look(
     }
 }
 
+static struct verify_want filter_want(
+    const struct verify *verify, const struct table_info *table, uint32_t index
+)
+{
+    const struct table_format *format = &verify->formats[table->tree];
+    return (struct verify_want){
+        .reference = table_root_filter_at(verify->blocks[0], format, index),
+        .type = BLOCK_FILTER,
+        .table = table,
+    };
+}
+
+/* Gathers the filter of the table whose root is at hand. A block that is damaged, which is a fault
+ * of its own, counts as one that hides nothing. */
+static void filters_look(
+    struct verify *verify, const struct table_info *table, struct record_rules *rules
+)
+{
+    const struct table_format *format = rules->format;
+    const uint64_t block_size = format->geometry.block_size;
+    const struct table_root root = table_root_decode(verify->blocks[0]);
+    rules->record_count = root.record_count;
+    if (root.filter_count > 0) rules->filters = verify->filters;
+    for (uint32_t index = 0; index < root.filter_count; index += 1) {
+        uint8_t *copy = verify->filters + index * block_size;
+        memset(copy, 0xff, block_size);
+        if (verify->status != TACTUS_OK) return;
+        const struct verify_want want = filter_want(verify, table, index);
+        if (!table_block_read(verify, &want, 1)) continue;
+        const struct table_filter_range range =
+            table_filter_range_at(&format->geometry, root.record_count, index);
+        const char *what = table_filter_fault(verify->blocks[1], format, &range);
+        if (what == NULL) {
+            bytes_copy(copy, verify->blocks[1], block_size);
+        } else {
+            verify_block_fault(verify, &want, what);
+        }
+    }
+}
+
 static void table_look(struct verify *verify, const struct table_info *table)
 {
     const struct table_format *format = &verify->formats[table->tree];
@@ -162,10 +224,17 @@ static void table_look(struct verify *verify, const struct table_info *table)
         verify->is_incomplete = true;
         return;
     }
+    filters_look(verify, table, &rules);
     const uint32_t leaf_count = table_root_decode(verify->blocks[0]).leaf_count;
     verify->has_tombstones = false;
     for (uint32_t index = 0; index < leaf_count && verify->status == TACTUS_OK; index += 1) {
         leaf_look(verify, table, &rules, index);
+    }
+    if (rules.hidden_count > 0) {
+        const struct verify_want hides = filter_want(verify, table, rules.hidden_by);
+        verify_block_fault(
+            verify, &hides, "the filter does not know a key of its table, and hides it"
+        );
     }
     if (verify->is_incomplete || verify->has_tombstones == table->has_tombstones) return;
     verify_block_fault(verify, &want, "the manifest log is wrong about a table's tombstones");

@@ -72,6 +72,11 @@ static void forest_init_shared(struct forest *forest, struct budget *budget)
         const struct tree_options tree_options = forest_tree_options(forest, tree);
         scratch_bytes = max_u64(scratch_bytes, tree_scratch_bytes(&tree_options));
     }
+    const bool builds_tables = options->overlay_events == NULL;
+    const uint64_t hashes_bytes = builds_tables ? sizing->filter_hashes_bytes : 0;
+    budget_group(budget, "filter hashes");
+    uint64_t *filter_hashes =
+        budget_take(budget, hashes_bytes / sizeof *filter_hashes, sizeof *filter_hashes, 64);
     budget_group(budget, "sort scratch");
     forest->shared = (struct lsm_shared){
         .grid = options->grid,
@@ -81,6 +86,7 @@ static void forest_init_shared(struct forest *forest, struct budget *budget)
         .fault = options->fault,
         .scratch = budget_take(budget, 1, scratch_bytes, 64),
         .scratch_bytes = scratch_bytes,
+        .filter_hashes = filter_hashes,
         .block_count_max = sizing->block_count_max,
         .growth_factor = sizing->growth_factor,
         .block_size = sizing->block_size,

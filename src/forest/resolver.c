@@ -33,8 +33,7 @@ enum tactus_status resolver_run(struct resolver *resolver, const struct resolve 
     uint32_t running_count = 0;
     for (uint32_t index = 0; index < resolve->count; index += 1) {
         resolve->found[index] = false;
-        running[index] = (resolve->skip == NULL || !resolve->skip[index]) &&
-                         tree_key_range_contains(resolve->tree, resolve->keys[index]);
+        running[index] = resolve->skip == NULL || !resolve->skip[index];
         if (!running[index]) continue;
         running_count += 1;
         uint8_t *record = resolve->records + (uint64_t)index * record_size;
@@ -42,7 +41,7 @@ enum tactus_status resolver_run(struct resolver *resolver, const struct resolve 
     }
 
     /* Every turn either ends a lookup or waits for a read that one of them needs; a lookup needs at
-     * most three reads a level. */
+     * most four reads a level. */
     while (running_count > 0) {
         const uint32_t running_before = running_count;
         for (uint32_t index = 0; index < resolve->count; index += 1) {

@@ -24,8 +24,7 @@ enum {
     BATCH_MIN_DEFAULT = 64, /* the least that is chosen; less may be given */
     BATCH_MAX_DEFAULT = 8192,
     SECTOR = 4096,
-    TABLES_KEPT_FREE = 10, /* of a tree, of tables_max */
-    ROOT_METADATA = 64     /* of a root's body, kept for counts that a later format may need */
+    TABLES_KEPT_FREE = 10 /* of a tree, of tables_max */
 };
 
 static uint32_t block_body(const struct sizing *sizing)
@@ -317,23 +316,14 @@ static enum tactus_status choose_journal(
 
 /* ---- Tables --------------------------------------------------------------------------------- */
 
-/* Sizes a tree's tables at a block size. The root must have room for its filters as well, although
- * tables do not carry them yet: a file must not become unfit for them. */
-static enum table_fit size_tree(struct tree_sizing *tree, uint32_t block_size, bool has_filter)
+/* Sizes a tree's tables at a block size. */
+static enum table_fit size_tree(struct tree_sizing *tree, uint32_t block_size)
 {
-    const uint32_t body = block_size - BLOCK_HEADER_SIZE;
     const enum table_fit fit = table_geometry_init(
         &tree->geometry, &tree->shape, block_size, tree->record_max, tree->value_count_max
     );
-    if (fit != TABLE_FITS) return fit;
-
-    const uint64_t bits = (uint64_t)tree->geometry.records_max * FILTER_BITS_PER_KEY;
-    tree->filter_blocks = has_filter ? (uint32_t)div_ceil_u64(div_ceil_u64(bits, 8), body) : 0;
-    const uint64_t leaf = tree->shape.key_bits / 8 + TABLE_REFERENCE_SIZE;
-    const uint64_t root = tree->geometry.leaves_max * leaf +
-                          (uint64_t)tree->filter_blocks * TABLE_REFERENCE_SIZE + ROOT_METADATA;
-    tree->table_blocks = (uint64_t)tree->geometry.blocks_max + tree->filter_blocks;
-    return root <= body ? TABLE_FITS : TABLE_TOO_LARGE;
+    if (fit == TABLE_FITS) tree->table_blocks = tree->geometry.blocks_max;
+    return fit;
 }
 
 /* R13: names the smallest block size in which every tree's tables fit. */
@@ -345,8 +335,7 @@ static enum tactus_status refuse_block_size(
     uint32_t tree = 1;
     while (block_size < BLOCK_SIZE_MAX && tree <= schema->tree_count) {
         struct tree_sizing copy = sizing->trees[tree - 1];
-        const bool has_filter = schema_tree(schema, tree).kind == TREE_KIND_ID;
-        if (size_tree(&copy, block_size, has_filter) == TABLE_FITS) {
+        if (size_tree(&copy, block_size) == TABLE_FITS) {
             tree += 1;
         } else {
             block_size *= 2;
@@ -377,13 +366,14 @@ static enum tactus_status size_trees(
     }
     for (uint32_t tree = 1; tree <= schema->tree_count; tree += 1) {
         struct tree_sizing *of = &sizing->trees[tree - 1];
-        const bool has_filter = schema_tree(schema, tree).kind == TREE_KIND_ID;
-        if (size_tree(of, sizing->block_size, has_filter) != TABLE_FITS) {
+        if (size_tree(of, sizing->block_size) != TABLE_FITS) {
             return refuse_block_size(schema, sizing, error);
         }
         of->memory_bytes = ((uint64_t)of->value_count_max + of->record_max) * of->shape.record_size;
         sizing->memory_tables_bytes += 2 * of->memory_bytes;
         sizing->sort_scratch_bytes = max_u64(sizing->sort_scratch_bytes, of->memory_bytes);
+        const uint64_t hashes_bytes = (uint64_t)table_filter_hashes_max(&of->geometry) * 8;
+        sizing->filter_hashes_bytes = max_u64(sizing->filter_hashes_bytes, hashes_bytes);
     }
     const uint64_t reckoned = tables_memory(sizing, sizing->bar_beats, sizing->batch_max);
     assert(sizing->memory_tables_bytes == reckoned);

@@ -23,8 +23,7 @@
 enum {
     TABLES_MIN = 1024, /* the least that tables_max is by default (R14) */
     TABLES_LIMIT = 1 << 28,
-    TABLE_MEMORY = 200, /* bytes of memory that a table of tables_max is reckoned at */
-    FILTER_BITS_PER_KEY = 10
+    TABLE_MEMORY = 200 /* bytes of memory that a table of tables_max is reckoned at */
 };
 
 /* No default goes above it: the journal is written in full when the file is made. */
@@ -36,8 +35,6 @@ struct tree_sizing {
     uint32_t records_per_event; /* 1 or 2 */
     uint32_t record_max;        /* of a transaction, and so of a beat: batch · records_per_event */
     uint32_t value_count_max;   /* of a bar: bar · record_max */
-    uint32_t filter_blocks; /* that a full table's filter takes once tables have filters (R12); in
-                                    no number of `geometry`, in every number of blocks here */
     struct table_geometry geometry;
     uint64_t table_blocks; /* of a full table, its filter included */
     uint64_t memory_bytes; /* of one memory table, with room for the tail */
@@ -66,6 +63,7 @@ struct sizing {
     uint64_t journal_bytes_min;    /* 6 · bar · entry_bytes_max (S8) */
     uint64_t memory_tables_bytes;  /* mutable and immutable ones, tails included */
     uint64_t sort_scratch_bytes;   /* the largest memory table */
+    uint64_t filter_hashes_bytes;  /* 8 a key of the largest table with a filter (R12) */
     uint64_t bar_blocks_empty;     /* W of an empty forest (S7) */
     uint64_t log_blocks_bar;       /* of it: the manifest log's share, at worst */
     struct manifest_pace log;      /* how long the manifest log may get */

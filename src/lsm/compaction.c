@@ -335,7 +335,8 @@ static bool cursor_consume(
     *position = 0;
     table_cursor_next(cursor);
     for (uint32_t index = 0; index < cursor->finished_count; index += 1) {
-        if (block_supply_release(supply, cursor->finished[index])) continue;
+        const uint64_t address = table_cursor_finished(cursor, index);
+        if (block_supply_release(supply, address)) continue;
         return compaction_corrupt(compaction, &cursor->info, "a table has too many blocks");
     }
     return true;
@@ -507,7 +508,8 @@ void compaction_begin(struct compaction *compaction)
     pool->b_current = 0;
     pool->b_left = compaction->b_count;
     pool->b_table = compaction->b_first;
-    table_builder_init(&pool->builder, &compaction->tree->format, pool->grid, pool->supply);
+    uint64_t *hashes = compaction->tree->options.shared->filter_hashes;
+    table_builder_init(&pool->builder, &compaction->tree->format, pool->grid, pool->supply, hashes);
 
     compaction->memory_position = 0;
     if (compaction->a != NULL) cursor_begin(&pool->a, compaction, compaction->a);

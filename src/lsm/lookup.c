@@ -30,11 +30,25 @@ static void lookup_decide(struct lookup *lookup, const void *record)
     lookup->answer = LOOKUP_FOUND;
 }
 
+static struct lookup_counters *lookup_counters(const struct lookup *lookup)
+{
+    return &lookup->tree->options.shared->lookups;
+}
+
 static void lookup_memory(struct lookup *lookup)
 {
+    struct lookup_counters *counters = lookup_counters(lookup);
+    counters->lookups += 1;
     lookup->stage = LOOKUP_LEVEL;
+    if (!tree_key_range_contains(lookup->tree, lookup->key)) {
+        counters->tree_misses += 1;
+        lookup_decide(lookup, NULL);
+        return;
+    }
     const void *record = tree_get_immutable(lookup->tree, lookup->key);
-    if (record != NULL) lookup_decide(lookup, record);
+    if (record == NULL) return;
+    counters->immutable_hits += 1;
+    lookup_decide(lookup, record);
 }
 
 /* The one table of the level that may hold the key. */
@@ -45,13 +59,37 @@ static void lookup_level(struct lookup *lookup)
         return;
     }
     struct tree *tree = lookup->tree;
-    const struct table_info *table =
-        manifest_level_find(&tree->manifest.levels[lookup->level], lookup->key);
+    struct lookup_counters *counters = lookup_counters(lookup);
+    const struct manifest_level *level = &tree->manifest.levels[lookup->level];
     lookup->level += 1;
-    if (table == NULL) return;
+    if (level->count == 0) return;
+    if (!manifest_level_range_contains(level, lookup->key)) {
+        counters->level_misses += 1;
+        return;
+    }
+    const struct table_info *table = manifest_level_find(level, lookup->key);
+    if (table == NULL) {
+        counters->gap_misses += 1;
+        return;
+    }
+    counters->tables += 1;
     struct grid *grid = tree->options.shared->grid;
     table_lookup_start(&lookup->table, &tree->format, grid, table, lookup->key);
     lookup->stage = LOOKUP_TABLE;
+}
+
+static void lookup_count_filter(const struct lookup *lookup)
+{
+    struct lookup_counters *counters = lookup_counters(lookup);
+    const bool has_record = lookup->table.record != NULL;
+    switch ((enum table_filter_answer)lookup->table.filter) {
+    case TABLE_FILTER_NONE: break;
+    case TABLE_FILTER_ABSENT: counters->filter_negatives += 1; break;
+    case TABLE_FILTER_PASSED:
+        counters->filter_positives += has_record;
+        counters->filter_false_positives += !has_record;
+        break;
+    }
 }
 
 static enum progress lookup_table(struct lookup *lookup)
@@ -62,8 +100,9 @@ static enum progress lookup_table(struct lookup *lookup)
     if (progress == PROGRESS_FAILED) {
         lookup->failed = true;
         lookup->stage = LOOKUP_END;
-    } else if (lookup->table.record != NULL) {
-        lookup_decide(lookup, lookup->table.record);
+    } else {
+        lookup_count_filter(lookup);
+        if (lookup->table.record != NULL) lookup_decide(lookup, lookup->table.record);
     }
     table_lookup_end(&lookup->table);
     return progress;

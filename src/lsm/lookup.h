@@ -1,5 +1,9 @@
 /* Finds one key in the immutable table and the levels, newest first: an activity.
  *
+ * What can tell without I/O that the key is not there is asked first: the ranges of the tree's
+ * parts, of each level, of each table; then, in trees that have filters, the table's filter. Each
+ * such answer is counted in lsm_shared.lookups.
+ *
  * The mutable table is the caller's to ask before (tree_get_mutable): what it holds changes within
  * a transaction, while this answer does not, so many can be fetched ahead of their use (R3).
  *
@@ -7,8 +11,7 @@
  *     while ((progress = lookup_advance(&lookup)) == PROGRESS_WAIT) grid_wait(grid);
  *
  * Many are advanced in turn before one grid_wait(), so that their reads run side by side. Between
- * init and the end neither swap nor compaction_apply may happen to the tree. (Who can tell by
- * tree_key_range_contains() that nothing has the key need not begin.) */
+ * init and the end neither swap nor compaction_apply may happen to the tree. */
 #ifndef TACTUS_LSM_LOOKUP_H
 #define TACTUS_LSM_LOOKUP_H
 

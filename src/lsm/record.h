@@ -58,6 +58,14 @@ static inline uint64_t record_timestamp(const struct record_shape *shape, const 
 
 struct key record_key(const struct record_shape *shape, const void *record);
 
+/* Whether tables of such records carry filters (R12): those of id trees and maps, which are asked
+ * for single keys in no order. Objects are asked for by timestamps that are there, indexes for
+ * ranges. */
+static inline bool record_shape_has_filter(const struct record_shape *shape)
+{
+    return !shape->key_has_timestamp;
+}
+
 /* Makes the tombstone of its key out of a record, in place: all that is not key is zeroed. */
 void record_make_tombstone(const struct record_shape *shape, void *record);
 

@@ -12,13 +12,17 @@ void table_builder_init(
     struct table_builder *builder,
     const struct table_format *format,
     struct grid *grid,
-    struct block_supply *supply
+    struct block_supply *supply,
+    uint64_t *hashes
 )
 {
+    const bool has_filter = table_filter_hashes_max(&format->geometry) > 0;
+    if (has_filter) assert(hashes != NULL);
     assert(format->tree > 0);
     assert(format->kernels == kernels_for(&format->shape));
     assert(format->geometry.records_per_block > 0);
-    *builder = (struct table_builder){.format = format, .grid = grid, .supply = supply};
+    *builder = (struct table_builder
+    ){.format = format, .grid = grid, .supply = supply, .hashes = has_filter ? hashes : NULL};
 }
 
 void table_builder_begin(struct table_builder *builder, uint64_t snapshot_min)
@@ -119,6 +123,41 @@ static void table_builder_write_value(struct table_builder *builder)
     if (builder->leaf_count == format->geometry.leaf_fanout) table_builder_write_leaf(builder);
 }
 
+/* The filter over all keys, in as many blocks as its size asks for: one frame after the other. */
+static void table_builder_write_filter(struct table_builder *builder)
+{
+    const struct table_format *format = builder->format;
+    const uint64_t record_count = builder->record_count;
+    const uint32_t filter_count = table_filter_count(&format->geometry, record_count);
+    if (filter_count == 0) return;
+
+    struct filter_split split;
+    filter_split_begin(
+        &split,
+        builder->hashes,
+        (uint32_t)record_count,
+        filter_bucket_count(record_count),
+        format->geometry.filter_fanout
+    );
+    const uint64_t *hashes;
+    uint32_t count;
+    uint32_t index = 0;
+    for (; filter_split_next(&split, &hashes, &count); index += 1) {
+        const struct table_filter_range range =
+            table_filter_range_at(&format->geometry, record_count, index);
+        struct block_frame *frame = grid_frame_take(builder->grid);
+        table_filter_clear(frame->data, range);
+        for (uint32_t i = 0; i < count; i += 1) {
+            table_filter_insert(frame->data, range, hashes[i]);
+        }
+        table_filter_encode(frame->data, format, range);
+        assert(table_filter_fault(frame->data, format, &range) == NULL);
+        const struct block_reference reference = table_builder_write(builder, &frame);
+        table_root_filter_set(builder->root->data, format, index, reference);
+    }
+    assert(index == filter_count);
+}
+
 /* ---- Records -------------------------------------------------------------------------------- */
 
 void *table_builder_space(struct table_builder *builder, uint32_t *room)
@@ -132,6 +171,21 @@ void *table_builder_space(struct table_builder *builder, uint32_t *room)
     *room = format->geometry.records_per_block - builder->value_count;
     return builder->value->data + BLOCK_HEADER_SIZE +
            (uint64_t)builder->value_count * format->shape.record_size;
+}
+
+/* Of the records that come next: record_count is still without them. */
+static void table_builder_hash(
+    struct table_builder *builder, const uint8_t *records, uint32_t count
+)
+{
+    const struct record_shape *shape = &builder->format->shape;
+    const uint32_t key_bytes = shape->key_bits / 8;
+    assert(builder->record_count + count <= builder->format->geometry.records_max);
+    uint64_t *hashes = builder->hashes + builder->record_count;
+    for (uint32_t index = 0; index < count; index += 1) {
+        const uint8_t *record = records + (uint64_t)index * shape->record_size;
+        hashes[index] = filter_hash(record + shape->key_offset, key_bytes);
+    }
 }
 
 void table_builder_advance(struct table_builder *builder, uint32_t count)
@@ -155,6 +209,7 @@ void table_builder_advance(struct table_builder *builder, uint32_t count)
     }
     assert(count == 1 ? key_equal(key_first, key_last) : key_less(key_first, key_last));
 
+    if (builder->hashes != NULL) table_builder_hash(builder, first, count);
     builder->key_max = key_last;
     builder->value_count += count;
     builder->record_count += count;
@@ -185,8 +240,10 @@ void table_builder_finish(struct table_builder *builder, struct table_info *info
     if (builder->value != NULL) grid_unref(builder->grid, builder->value);
     builder->value = NULL;
 
+    table_builder_write_filter(builder);
     const struct table_root root = {
         .leaf_count = builder->root_count,
+        .filter_count = table_filter_count(&format->geometry, builder->record_count),
         .record_count = builder->record_count,
         .value_block_count = builder->value_block_count,
     };

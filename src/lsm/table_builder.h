@@ -10,23 +10,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TABLE_BUILDER_FRAMES = 3 }; /* frames that a builder holds at most */
+/* Frames that a builder holds at most: value block, leaf, root; at the end root and one filter
+ * block after the other. */
+enum { TABLE_BUILDER_FRAMES = 3 };
 
 /*   begin --> space, advance --> ... --> finish --> begin ...
  *
  * Addresses come from the supply in one order (R12): a full value block takes its own and is
  * written at once; a full leaf follows its last value block; finish() takes those of a value block
- * and leaf that are not full, then the root's. So the same records give the same addresses, however
- * many beats they took.
+ * and leaf that are not full, then those of the filter blocks, then the root's. So the same records
+ * give the same addresses, however many beats they took.
  *
  *   T1  No more than geometry.value_blocks_max value blocks; their records may exceed a bar's.
  *   T2  Keys strictly ascend over the whole table.
- *   T3  No block is empty, no frame is held that has nothing in it. */
+ *   T3  No block is empty, no frame is held that has nothing in it.
+ *   T4  In trees with filters hashes[0 .. record_count) are those of all keys put, tombstones'
+ *       included: a filter that did not know them would bring what they hide back to life. */
 struct table_builder {
     const struct table_format *format; /* kept */
     struct grid *grid;                 /* kept */
+    struct block_supply *supply;       /* kept: the next block's address is its next */
+    uint64_t *hashes;                  /* kept; NULL: tables of this format have no filters */
 
-    struct block_supply *supply; /* kept: the next block's address is its next */
     uint64_t snapshot_min;
     struct block_frame *value; /* each referenced, or NULL while it has nothing in it */
     struct block_frame *leaf;
@@ -43,12 +48,15 @@ struct table_builder {
 };
 
 /* The format has its kernels and a geometry that fits. Whenever a block is written, `supply` has an
- * address left: geometry.blocks_max are enough for a whole table. */
+ * address left: geometry.blocks_max are enough for a whole table. `hashes` is room for
+ * table_filter_hashes_max(), the builder's alone while a table is open; not looked at if that is
+ * 0. */
 void table_builder_init(
     struct table_builder *builder,
     const struct table_format *format,
     struct grid *grid,
-    struct block_supply *supply
+    struct block_supply *supply,
+    uint64_t *hashes
 );
 
 /* Starts a table, visible from the beat `snapshot_min` on. */
@@ -65,8 +73,9 @@ bool table_builder_is_open(const struct table_builder *builder);
 bool table_builder_is_empty(const struct table_builder *builder); /* open, without a record */
 bool table_builder_is_full(const struct table_builder *builder);  /* has to be finished now */
 
-/* Writes what is left, the root last. The table is not empty. `info` is complete but for its level,
- * which is 0; its blocks are durable once grid_writes_finish() and a flush say so. */
+/* Writes what is left: the filter, and the root last. The table is not empty. `info` is complete
+ * but for its level, which is 0; its blocks are durable once grid_writes_finish() and a flush say
+ * so. */
 void table_builder_finish(struct table_builder *builder, struct table_info *info);
 
 /* Gives the frames back and forgets the table, whose addresses stay acquired: for an open table

@@ -30,20 +30,24 @@ enum table_fit table_geometry_init(
     const uint32_t body = block_size - BLOCK_HEADER_SIZE;
     const uint32_t key_bytes = shape->key_bits / 8;
     const uint32_t leaf_entry = 2 * key_bytes + TABLE_ADDRESS_SIZE + TABLE_CHECKSUM_SIZE;
-    const uint32_t root_entry = key_bytes + TABLE_REFERENCE_SIZE;
+    const uint64_t root_entry = key_bytes + TABLE_REFERENCE_SIZE;
     if (shape->record_size > body / 2) return TABLE_RECORD_TOO_LARGE;
 
     struct table_geometry result = {
         .block_size = block_size,
         .records_per_block = body / shape->record_size,
         .leaf_fanout = body / leaf_entry,
+        .filter_fanout = record_shape_has_filter(shape) ? body / FILTER_BUCKET_SIZE : 0,
         .memory_count_max = value_count_max + record_max,
     };
     result.value_blocks_max = (uint32_t)div_ceil_u64(value_count_max, result.records_per_block);
     result.records_max = result.value_blocks_max * result.records_per_block;
     result.leaves_max = (uint32_t)div_ceil_u64(result.value_blocks_max, result.leaf_fanout);
-    result.blocks_max = result.value_blocks_max + result.leaves_max + 1;
-    if (result.leaves_max > body / root_entry) return TABLE_TOO_LARGE;
+    result.filters_max = table_filter_count(&result, result.records_max);
+    result.blocks_max = result.value_blocks_max + result.leaves_max + result.filters_max + 1;
+    const uint64_t root =
+        result.leaves_max * root_entry + (uint64_t)result.filters_max * TABLE_REFERENCE_SIZE;
+    if (root > body) return TABLE_TOO_LARGE;
 
     assert(result.records_max >= value_count_max);
     *geometry = result;
@@ -63,6 +67,18 @@ uint32_t table_block_size_min(
     return 0;
 }
 
+uint32_t table_filter_count(const struct table_geometry *geometry, uint64_t record_count)
+{
+    assert(record_count <= geometry->records_max);
+    if (geometry->filter_fanout == 0) return 0;
+    return (uint32_t)div_ceil_u64(filter_bucket_count(record_count), geometry->filter_fanout);
+}
+
+uint32_t table_filter_hashes_max(const struct table_geometry *geometry)
+{
+    return geometry->filter_fanout == 0 ? 0 : geometry->records_max;
+}
+
 /* ---- Where things lie ----------------------------------------------------------------------- */
 
 enum {
@@ -77,6 +93,11 @@ enum {
     LEAF_COUNT = METADATA,
     LEAF_KEY_BYTES = METADATA + 4,
     LEAF_METADATA_END = METADATA + 8,
+
+    FILTER_BUCKET_COUNT = METADATA,
+    FILTER_BUCKET_FIRST = METADATA + 4,
+    FILTER_BUCKET_TOTAL = METADATA + 8,
+    FILTER_METADATA_END = METADATA + 12,
 
     ROOT_LEAF_COUNT = METADATA,
     ROOT_KEY_BYTES = METADATA + 4,
@@ -94,6 +115,7 @@ struct table_arrays {
     uint32_t address;   /* leaf */
     uint32_t checksum;  /* leaf */
     uint32_t reference; /* root */
+    uint32_t filter;    /* root: references of filter blocks */
     uint32_t end;
 };
 
@@ -109,13 +131,40 @@ static struct table_arrays table_leaf_arrays(const struct table_format *format, 
     return arrays;
 }
 
-static struct table_arrays table_root_arrays(const struct table_format *format, uint32_t slots)
+static struct table_arrays table_root_arrays(
+    const struct table_format *format, uint32_t slots, uint32_t filter_slots
+)
 {
+    assert(slots <= format->geometry.leaves_max);
+    assert(filter_slots <= format->geometry.filters_max);
     struct table_arrays arrays = {.key_max = BLOCK_HEADER_SIZE};
     arrays.reference = arrays.key_max + slots * (format->shape.key_bits / 8);
-    arrays.end = arrays.reference + slots * TABLE_REFERENCE_SIZE;
+    arrays.filter = arrays.reference + slots * TABLE_REFERENCE_SIZE;
+    arrays.end = arrays.filter + filter_slots * TABLE_REFERENCE_SIZE;
     assert(arrays.end <= format->geometry.block_size);
     return arrays;
+}
+
+static struct table_arrays table_root_arrays_full(const struct table_format *format)
+{
+    return table_root_arrays(format, format->geometry.leaves_max, format->geometry.filters_max);
+}
+
+static struct block_reference table_reference_load(const uint8_t *source)
+{
+    return (struct block_reference){
+        .address = load_u64(source),
+        .copy_address = load_u64(source + 8),
+        .checksum = checksum_load(source + 16),
+    };
+}
+
+static void table_reference_store(uint8_t *target, struct block_reference reference)
+{
+    assert(reference.address > 0);
+    store_u64(target, reference.address);
+    store_u64(target + 8, reference.copy_address);
+    checksum_store(target + 16, reference.checksum);
 }
 
 static struct key table_key_load(
@@ -200,17 +249,19 @@ void table_leaf_encode(uint8_t *block, const struct table_format *format, uint32
 void table_root_encode(uint8_t *block, const struct table_format *format, struct table_root root)
 {
     assert(root.leaf_count > 0);
-    assert(root.leaf_count <= format->geometry.leaves_max);
-    const struct table_arrays from = table_root_arrays(format, format->geometry.leaves_max);
-    const struct table_arrays to = table_root_arrays(format, root.leaf_count);
+    assert(root.filter_count == table_filter_count(&format->geometry, root.record_count));
+    const struct table_arrays from = table_root_arrays_full(format);
+    const struct table_arrays to = table_root_arrays(format, root.leaf_count, root.filter_count);
     bytes_move(
         block + to.reference, block + from.reference, root.leaf_count * TABLE_REFERENCE_SIZE
     );
+    bytes_move(block + to.filter, block + from.filter, root.filter_count * TABLE_REFERENCE_SIZE);
 
     table_header_encode(block, format, BLOCK_ROOT, to.end);
     store_u32(block + ROOT_LEAF_COUNT, root.leaf_count);
     store_u32(block + ROOT_KEY_BYTES, format->shape.key_bits / 8);
-    store_u32(block + ROOT_FILTER_COUNT, 0);
+    store_u32(block + ROOT_FILTER_COUNT, root.filter_count);
+    store_u32(block + ROOT_RESERVED, 0);
     store_u64(block + ROOT_RECORD_COUNT, root.record_count);
     store_u64(block + ROOT_VALUE_BLOCK_COUNT, root.value_block_count);
 }
@@ -233,13 +284,21 @@ void table_root_entry_set(
 )
 {
     assert(index < format->geometry.leaves_max);
-    assert(entry.reference.address > 0);
-    const struct table_arrays arrays = table_root_arrays(format, format->geometry.leaves_max);
-    uint8_t *reference = block + arrays.reference + index * TABLE_REFERENCE_SIZE;
+    const struct table_arrays arrays = table_root_arrays_full(format);
     table_key_store(block, format, arrays.key_max, index, entry.key_max);
-    store_u64(reference, entry.reference.address);
-    store_u64(reference + 8, entry.reference.copy_address);
-    checksum_store(reference + 16, entry.reference.checksum);
+    table_reference_store(block + arrays.reference + index * TABLE_REFERENCE_SIZE, entry.reference);
+}
+
+void table_root_filter_set(
+    uint8_t *block,
+    const struct table_format *format,
+    uint32_t index,
+    struct block_reference reference
+)
+{
+    assert(index < format->geometry.filters_max);
+    const struct table_arrays arrays = table_root_arrays_full(format);
+    table_reference_store(block + arrays.filter + index * TABLE_REFERENCE_SIZE, reference);
 }
 
 /* ---- Decode --------------------------------------------------------------------------------- */
@@ -258,6 +317,7 @@ struct table_root table_root_decode(const uint8_t *block)
 {
     return (struct table_root){
         .leaf_count = load_u32(block + ROOT_LEAF_COUNT),
+        .filter_count = load_u32(block + ROOT_FILTER_COUNT),
         .record_count = load_u64(block + ROOT_RECORD_COUNT),
         .value_block_count = load_u64(block + ROOT_VALUE_BLOCK_COUNT),
     };
@@ -282,19 +342,25 @@ struct table_root_entry table_root_entry_at(
     const uint8_t *block, const struct table_format *format, uint32_t index
 )
 {
-    const uint32_t count = load_u32(block + ROOT_LEAF_COUNT);
-    assert(index < count);
-    const struct table_arrays arrays = table_root_arrays(format, count);
-    const uint8_t *reference = block + arrays.reference + index * TABLE_REFERENCE_SIZE;
+    const struct table_root root = table_root_decode(block);
+    assert(index < root.leaf_count);
+    const struct table_arrays arrays =
+        table_root_arrays(format, root.leaf_count, root.filter_count);
     return (struct table_root_entry){
         .key_max = table_key_load(block, format, arrays.key_max, index),
-        .reference =
-            {
-                .address = load_u64(reference),
-                .copy_address = load_u64(reference + 8),
-                .checksum = checksum_load(reference + 16),
-            },
+        .reference = table_reference_load(block + arrays.reference + index * TABLE_REFERENCE_SIZE),
     };
+}
+
+struct block_reference table_root_filter_at(
+    const uint8_t *block, const struct table_format *format, uint32_t index
+)
+{
+    const struct table_root root = table_root_decode(block);
+    assert(index < root.filter_count);
+    const struct table_arrays arrays =
+        table_root_arrays(format, root.leaf_count, root.filter_count);
+    return table_reference_load(block + arrays.filter + index * TABLE_REFERENCE_SIZE);
 }
 
 uint32_t table_leaf_find(const uint8_t *block, const struct table_format *format, struct key key)
@@ -476,9 +542,7 @@ const char *table_root_size_fault(
     if (load_u32(block + ROOT_KEY_BYTES) != format->shape.key_bits / 8) {
         return "keys of a root are not of the tree's size";
     }
-    if (load_u32(block + ROOT_FILTER_COUNT) != 0 || load_u32(block + ROOT_RESERVED) != 0) {
-        return "root has filters, which this format has not";
-    }
+    if (load_u32(block + ROOT_RESERVED) != 0) return "reserved bytes of a root are not zero";
     if (root.record_count == 0 || root.record_count != info->value_count) {
         return "table holds another number of records than the manifest says";
     }
@@ -489,10 +553,21 @@ const char *table_root_size_fault(
     if (root.leaf_count != div_ceil_u64(root.value_block_count, geometry->leaf_fanout)) {
         return "number of leaves of a table is not its value blocks'";
     }
-    if (block_header_read(block)->size != table_root_arrays(format, root.leaf_count).end) {
-        return "size of a root is not its entries'";
+    if (root.filter_count != table_filter_count(geometry, root.record_count)) {
+        return "number of filter blocks of a table is not its records'";
     }
+    const struct table_arrays arrays =
+        table_root_arrays(format, root.leaf_count, root.filter_count);
+    if (block_header_read(block)->size != arrays.end) return "size of a root is not its entries'";
     return NULL;
+}
+
+static bool table_reference_is_sane(
+    struct block_reference reference, const struct table_format *format
+)
+{
+    return reference.address > 0 && reference.address <= format->block_count_max &&
+           reference.copy_address <= format->block_count_max;
 }
 
 const char *table_root_fault(
@@ -510,9 +585,13 @@ const char *table_root_fault(
         if (index > 0 ? !key_less(before, entry.key_max) : key_less(entry.key_max, before)) {
             return "entries of a root do not ascend";
         }
-        if (entry.reference.address == 0 || entry.reference.address > format->block_count_max ||
-            entry.reference.copy_address > format->block_count_max) {
+        if (!table_reference_is_sane(entry.reference, format)) {
             return "address of a leaf is out of range";
+        }
+    }
+    for (uint32_t index = 0; index < root.filter_count; index += 1) {
+        if (!table_reference_is_sane(table_root_filter_at(block, format, index), format)) {
+            return "address of a filter block is out of range";
         }
     }
     if (!key_equal(
@@ -520,5 +599,87 @@ const char *table_root_fault(
         )) {
         return "table ends at another key than the manifest says";
     }
+    return NULL;
+}
+
+/* ---- Filters -------------------------------------------------------------------------------- */
+
+struct table_filter_range table_filter_range_at(
+    const struct table_geometry *geometry, uint64_t record_count, uint32_t index
+)
+{
+    assert(geometry->filter_fanout > 0);
+    const uint32_t total = filter_bucket_count(record_count);
+    return (struct table_filter_range){
+        .bucket_first = index * geometry->filter_fanout,
+        .bucket_count = table_share(total, geometry->filter_fanout, index),
+        .bucket_total = total,
+    };
+}
+
+uint32_t table_filter_find(
+    const struct table_geometry *geometry, uint64_t record_count, uint64_t hash
+)
+{
+    assert(geometry->filter_fanout > 0);
+    return filter_bucket(hash, filter_bucket_count(record_count)) / geometry->filter_fanout;
+}
+
+/* Where the bucket of a hash lies, which leads to the block that holds this range. */
+static uint32_t table_filter_offset(struct table_filter_range range, uint64_t hash)
+{
+    const uint32_t index = filter_bucket(hash, range.bucket_total) - range.bucket_first;
+    assert(index < range.bucket_count);
+    return BLOCK_HEADER_SIZE + index * FILTER_BUCKET_SIZE;
+}
+
+void table_filter_clear(uint8_t *block, struct table_filter_range range)
+{
+    bytes_zero(block + BLOCK_HEADER_SIZE, (uint64_t)range.bucket_count * FILTER_BUCKET_SIZE);
+}
+
+void table_filter_insert(uint8_t *block, struct table_filter_range range, uint64_t hash)
+{
+    filter_bucket_insert(block + table_filter_offset(range, hash), hash);
+}
+
+bool table_filter_contains(const uint8_t *block, struct table_filter_range range, uint64_t hash)
+{
+    return filter_bucket_contains(block + table_filter_offset(range, hash), hash);
+}
+
+uint64_t table_key_hash(const struct table_format *format, struct key key)
+{
+    uint8_t bytes[KEY_BYTES_MAX];
+    key_store(bytes, (enum key_bits)format->shape.key_bits, key);
+    return filter_hash(bytes, format->shape.key_bits / 8);
+}
+
+void table_filter_encode(
+    uint8_t *block, const struct table_format *format, struct table_filter_range range
+)
+{
+    assert(range.bucket_count <= format->geometry.filter_fanout);
+    const uint32_t size = BLOCK_HEADER_SIZE + range.bucket_count * FILTER_BUCKET_SIZE;
+    table_header_encode(block, format, BLOCK_FILTER, size);
+    store_u32(block + FILTER_BUCKET_COUNT, range.bucket_count);
+    store_u32(block + FILTER_BUCKET_FIRST, range.bucket_first);
+    store_u32(block + FILTER_BUCKET_TOTAL, range.bucket_total);
+}
+
+const char *table_filter_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_filter_range *range
+)
+{
+    const char *fault = table_header_fault(block, format, BLOCK_FILTER, FILTER_METADATA_END);
+    if (fault != NULL) return fault;
+
+    if (load_u32(block + FILTER_BUCKET_COUNT) != range->bucket_count ||
+        load_u32(block + FILTER_BUCKET_FIRST) != range->bucket_first ||
+        load_u32(block + FILTER_BUCKET_TOTAL) != range->bucket_total) {
+        return "filter block holds other buckets than its table's records ask for";
+    }
+    const uint32_t size = BLOCK_HEADER_SIZE + range->bucket_count * FILTER_BUCKET_SIZE;
+    if (block_header_read(block)->size != size) return "size of a filter block is not its buckets'";
     return NULL;
 }

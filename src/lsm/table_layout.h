@@ -1,20 +1,24 @@
 /* Bodies of the blocks of a table (SSTable) on disk, and how many of them a table has.
  *
  *   root --> leaf --> value block
+ *    '-----> filter block, in trees that are asked for single keys (R12)
  *
  *   value   u32 record_count, u32 record_size, u32 record_count_max; then the records, keys
  *           strictly ascending
  *   leaf    u32 count, u32 key_bytes; then four arrays of `count`, without gaps: key_max, key_min,
  *           u64 address and checksum[16] of each value block
+ *   filter  u32 bucket_count, u32 bucket_first, u32 bucket_total; then the buckets of 32 bytes that
+ *           begin at bucket_first of the table's one filter (lsm/filter.h)
  *   root    u32 leaf_count, u32 key_bytes, u32 filter_count, u32 reserved, u64 record_count, u64
  *           value_block_count; then arrays of leaf_count: key_max and a block_reference[32] of each
- *           leaf; filters follow in a later format
+ *           leaf; then a block_reference[32] of each filter block
  *
  * What stands before the semicolon is in the header's metadata, whose rest is zero. The header's
  * size ends with the last element. All little-endian; docs/format.md has the offsets. */
 #ifndef TACTUS_LSM_TABLE_LAYOUT_H
 #define TACTUS_LSM_TABLE_LAYOUT_H
 
+#include "lsm/filter.h"
 #include "lsm/kernel.h"
 #include "lsm/key.h"
 #include "lsm/record.h"
@@ -27,7 +31,7 @@
 enum {
     TABLE_ADDRESS_SIZE = 8,    /* of a value block, in a leaf */
     TABLE_CHECKSUM_SIZE = 16,  /* of a value block, in a leaf */
-    TABLE_REFERENCE_SIZE = 32, /* of a leaf, in a root */
+    TABLE_REFERENCE_SIZE = 32, /* of a leaf or a filter block, in a root */
 };
 
 /* Sizes of one tree's tables: a function of its shape and of the file's options. */
@@ -38,7 +42,9 @@ struct table_geometry {
     uint32_t records_max;      /* ... so this may exceed value_count_max */
     uint32_t leaf_fanout;      /* value blocks that one leaf can address */
     uint32_t leaves_max;       /* leaves of a full table */
-    uint32_t blocks_max;       /* blocks of a full table: value blocks, leaves, the root */
+    uint32_t filter_fanout;    /* buckets of a full filter block; 0: tables have no filters */
+    uint32_t filters_max;      /* filter blocks of a full table */
+    uint32_t blocks_max;       /* blocks of a full table: of values, leaves, filters, the root */
     uint32_t
         memory_count_max; /* records of a mutable table: a bar, and the tail of one beat (R1) */
 };
@@ -64,6 +70,12 @@ uint32_t table_block_size_min(
     const struct record_shape *shape, uint32_t record_max, uint32_t value_count_max
 );
 
+/* Filter blocks of a table of so many records, at least one; none in trees without filters. */
+uint32_t table_filter_count(const struct table_geometry *geometry, uint64_t record_count);
+
+/* Hashes that a builder has to keep for the filter of a full table. */
+uint32_t table_filter_hashes_max(const struct table_geometry *geometry);
+
 /* All that builders and readers of one tree's tables share. */
 struct table_format {
     struct record_shape shape;
@@ -81,6 +93,13 @@ struct table_range {
     bool is_exact;
 };
 
+/* Which part of the table's filter a filter block holds. */
+struct table_filter_range {
+    uint32_t bucket_first;
+    uint32_t bucket_count; /* of this block, from bucket_first on */
+    uint32_t bucket_total; /* of the whole filter */
+};
+
 /* Why bytes whose checksum held cannot be a block that our builder wrote for this tree and place,
  * or NULL if they can be. Builders assert these, readers turn them into TACTUS_CORRUPT: no count,
  * key or address is used before. Cost: O(entries). */
@@ -92,6 +111,11 @@ const char *table_leaf_fault(
 );
 const char *table_value_fault(
     const uint8_t *block, const struct table_format *format, const struct table_range *range
+);
+
+/* The same in O(1), for any bits can be a filter's; whether they hide a key, verify finds out. */
+const char *table_filter_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_filter_range *range
 );
 
 /* The O(1) part of the above: counts and sizes, so that no access to an entry or a record leaves
@@ -121,8 +145,14 @@ struct table_range table_leaf_range_at(
     uint32_t index
 );
 
+/* What filter block `index` of a table of so many records has to hold. */
+struct table_filter_range table_filter_range_at(
+    const struct table_geometry *geometry, uint64_t record_count, uint32_t index
+);
+
 struct table_root {
     uint32_t leaf_count;
+    uint32_t filter_count;
     uint64_t record_count;
     uint64_t value_block_count;
 };
@@ -134,6 +164,9 @@ uint32_t table_value_count(const uint8_t *block); /* records of a value block */
 void table_root_encode(uint8_t *block, const struct table_format *format, struct table_root root);
 void table_leaf_encode(uint8_t *block, const struct table_format *format, uint32_t count);
 void table_value_encode(uint8_t *block, const struct table_format *format, uint32_t count);
+void table_filter_encode(
+    uint8_t *block, const struct table_format *format, struct table_filter_range range
+);
 
 /* Entries of index blocks that were encoded, and checked; index is below the count. */
 struct table_leaf_entry {
@@ -152,6 +185,10 @@ struct table_root_entry table_root_entry_at(
     const uint8_t *block, const struct table_format *format, uint32_t index
 );
 
+struct block_reference table_root_filter_at(
+    const uint8_t *block, const struct table_format *format, uint32_t index
+);
+
 /* Index blocks are built in arrays of full size; encoding moves them together. */
 void table_leaf_entry_set(
     uint8_t *block, const struct table_format *format, uint32_t index, struct table_leaf_entry entry
@@ -159,6 +196,28 @@ void table_leaf_entry_set(
 void table_root_entry_set(
     uint8_t *block, const struct table_format *format, uint32_t index, struct table_root_entry entry
 );
+
+void table_root_filter_set(
+    uint8_t *block,
+    const struct table_format *format,
+    uint32_t index,
+    struct block_reference reference
+);
+
+/* A filter block while it is built: bits of `range` are all clear, then those of a key are set. */
+void table_filter_clear(uint8_t *block, struct table_filter_range range);
+void table_filter_insert(uint8_t *block, struct table_filter_range range, uint64_t hash);
+
+/* Which filter block of a table of so many records a key's hash leads to. */
+uint32_t table_filter_find(
+    const struct table_geometry *geometry, uint64_t record_count, uint64_t hash
+);
+
+/* Whether a key of this hash, which leads to this block, may be in the table. */
+bool table_filter_contains(const uint8_t *block, struct table_filter_range range, uint64_t hash);
+
+/* The hash of a key of the tree's width. */
+uint64_t table_key_hash(const struct table_format *format, struct key key);
 
 /* The first entry whose key_max is not below `key`; the count if there is none. */
 uint32_t table_leaf_find(const uint8_t *block, const struct table_format *format, struct key key);

@@ -73,12 +73,39 @@ static const char *table_lookup_root(struct table_lookup *lookup)
                                          : table_root_size_fault(block, format, &lookup->info);
     if (fault != NULL) return fault;
 
+    const struct table_root root = table_root_decode(block);
     const uint32_t index = table_root_find(block, format, lookup->key);
-    if (index == table_root_decode(block).leaf_count) return "entries of a root do not ascend";
+    if (index == root.leaf_count) return "entries of a root do not ascend";
     const struct table_root_entry entry = table_root_entry_at(block, format, index);
     lookup->range = table_root_range_at(block, format, &lookup->info, index);
     lookup->leaf_index = index;
-    table_lookup_read(lookup, TABLE_LOOKUP_LEAF, entry.reference, BLOCK_LEAF);
+    lookup->leaf = entry.reference;
+    if (root.filter_count == 0) {
+        table_lookup_read(lookup, TABLE_LOOKUP_LEAF, lookup->leaf, BLOCK_LEAF);
+        return NULL;
+    }
+    const struct table_geometry *geometry = &format->geometry;
+    lookup->hash = table_key_hash(format, lookup->key);
+    const uint32_t filter = table_filter_find(geometry, root.record_count, lookup->hash);
+    lookup->filter_range = table_filter_range_at(geometry, root.record_count, filter);
+    const struct block_reference reference = table_root_filter_at(block, format, filter);
+    table_lookup_read(lookup, TABLE_LOOKUP_FILTER, reference, BLOCK_FILTER);
+    return NULL;
+}
+
+static const char *table_lookup_filter(struct table_lookup *lookup)
+{
+    const uint8_t *block = lookup->frame->data;
+    const char *fault = table_filter_fault(block, lookup->format, &lookup->filter_range);
+    if (fault != NULL) return fault;
+
+    if (!table_filter_contains(block, lookup->filter_range, lookup->hash)) {
+        lookup->filter = TABLE_FILTER_ABSENT;
+        lookup->stage = TABLE_LOOKUP_END;
+        return NULL;
+    }
+    lookup->filter = TABLE_FILTER_PASSED;
+    table_lookup_read(lookup, TABLE_LOOKUP_LEAF, lookup->leaf, BLOCK_LEAF);
     return NULL;
 }
 
@@ -128,6 +155,7 @@ static const char *table_lookup_step(struct table_lookup *lookup)
     const char *fault = NULL;
     switch ((enum table_lookup_stage)lookup->stage) {
     case TABLE_LOOKUP_ROOT: fault = table_lookup_root(lookup); break;
+    case TABLE_LOOKUP_FILTER: fault = table_lookup_filter(lookup); break;
     case TABLE_LOOKUP_LEAF: fault = table_lookup_leaf(lookup); break;
     case TABLE_LOOKUP_VALUE: fault = table_lookup_value(lookup); break;
     case TABLE_LOOKUP_IDLE:
@@ -136,7 +164,7 @@ static const char *table_lookup_step(struct table_lookup *lookup)
     return fault;
 }
 
-/* At most three turns: every step names a later stage. */
+/* At most four turns: every step names a later stage. */
 enum progress table_lookup_advance(struct table_lookup *lookup)
 {
     assert(lookup->stage != TABLE_LOOKUP_IDLE);
@@ -416,15 +444,6 @@ bool table_cursor_is_end(const struct table_cursor *cursor)
     return cursor->stage == TABLE_CURSOR_END;
 }
 
-/* A copy is not among them: none is written yet, so what a reference calls one is anybody's
- * block. */
-static void table_cursor_finish(struct table_cursor *cursor, struct block_reference reference)
-{
-    assert(cursor->finished_count < TABLE_CURSOR_FINISHED);
-    cursor->finished[cursor->finished_count] = reference.address;
-    cursor->finished_count += 1;
-}
-
 void table_cursor_next(struct table_cursor *cursor)
 {
     assert(cursor->stage == TABLE_CURSOR_READY);
@@ -434,7 +453,7 @@ void table_cursor_next(struct table_cursor *cursor)
     const bool has_block = table_cursor_has_more(cursor, cursor->block_index, count);
     const bool has_leaf = table_cursor_has_more(cursor, cursor->leaf_index, leaf_count);
 
-    cursor->finished[0] = cursor->value->address;
+    cursor->finished_value = cursor->value->address;
     cursor->finished_count = 1;
     table_cursor_unref(cursor, &cursor->value);
     cursor->records = NULL;
@@ -445,15 +464,27 @@ void table_cursor_next(struct table_cursor *cursor)
         cursor->stage = TABLE_CURSOR_VALUE;
         return;
     }
-    table_cursor_finish(cursor, table_cursor_leaf_reference(cursor, cursor->leaf_index));
+    cursor->finished_leaf = table_cursor_leaf_reference(cursor, cursor->leaf_index).address;
+    cursor->finished_count = 2;
     table_cursor_unref(cursor, &cursor->leaf);
     if (has_leaf) {
         table_cursor_enter_leaf(cursor, table_cursor_step(cursor, cursor->leaf_index, 1));
         return;
     }
-    table_cursor_finish(cursor, table_info_root(&cursor->info));
-    table_cursor_unref(cursor, &cursor->root);
+    /* The root stays at hand until stop: it names the filter blocks. */
+    cursor->finished_count = 3 + table_root_decode(cursor->root->data).filter_count;
     cursor->stage = TABLE_CURSOR_END;
+}
+
+/* Copies are not among them: none are written yet, so what a reference calls one is anybody's
+ * block. */
+uint64_t table_cursor_finished(const struct table_cursor *cursor, uint32_t index)
+{
+    assert(index < cursor->finished_count);
+    if (index == 0) return cursor->finished_value;
+    if (index == 1) return cursor->finished_leaf;
+    if (index + 1 == cursor->finished_count) return cursor->info.address;
+    return table_root_filter_at(cursor->root->data, cursor->format, index - 2).address;
 }
 
 void table_cursor_stop(struct table_cursor *cursor)

@@ -16,12 +16,21 @@
 enum table_lookup_stage {
     TABLE_LOOKUP_IDLE, /* zeroed, or ended */
     TABLE_LOOKUP_ROOT, /* the root is being read, and so on */
+    TABLE_LOOKUP_FILTER,
     TABLE_LOOKUP_LEAF,
     TABLE_LOOKUP_VALUE,
     TABLE_LOOKUP_END
 };
 
-/* Holds a frame by reference while it needs it: one at a time. */
+/* What the table's filter said. */
+enum table_filter_answer {
+    TABLE_FILTER_NONE,   /* nothing: there is none, or it was not come to */
+    TABLE_FILTER_ABSENT, /* the table has not the key: neither leaf nor value block was asked for */
+    TABLE_FILTER_PASSED  /* it may */
+};
+
+/* Root, filter block, leaf, value block: one after the other, for each leads to the next. Holds a
+ * frame by reference while it needs it: one at a time. */
 struct table_lookup {
     const struct table_format *format; /* kept until the end, as is grid */
     struct grid *grid;
@@ -29,10 +38,14 @@ struct table_lookup {
     struct key key;
 
     uint8_t stage;
-    bool is_fresh; /* the block being read was not in the cache when it was asked for */
+    uint8_t filter; /* enum table_filter_answer */
+    bool is_fresh;  /* the block being read was not in the cache when it was asked for */
     enum tactus_status status;
-    struct table_range range; /* what the parent says of the block being read */
+    struct table_range range; /* what the parent says of the leaf or value block being read next */
     uint32_t leaf_index;      /* of the leaf, in the root */
+    struct block_reference leaf;            /* likewise, while the filter is asked first */
+    struct table_filter_range filter_range; /* of the filter block being read */
+    uint64_t hash;                          /* of the key, once it is needed */
     struct grid_read read;
     struct block_frame *frame; /* of the record, until table_lookup_end() */
     const void *record;        /* the answer, borrowed from the frame; NULL: the table has it not */
@@ -61,7 +74,6 @@ void table_lookup_end(struct table_lookup *lookup);
 enum {
     TABLE_READ_AHEAD_MAX = 8,
     TABLE_CURSOR_FRAMES = 4, /* root, leaf, value block, next leaf: and one a block of read-ahead */
-    TABLE_CURSOR_FINISHED = 3, /* a value block, a leaf, a root */
 };
 
 enum table_cursor_stage {
@@ -116,9 +128,9 @@ struct table_cursor {
     const void *records; /* of the block that is READY; borrowed until next or stop */
     uint32_t count;
 
-    /* Blocks that the last next() has left behind for good, in the order a compaction releases
-     * them: the value block; with a leaf's last one the leaf; with the last of all, the root. */
-    uint64_t finished[TABLE_CURSOR_FINISHED];
+    /* Blocks that the last next() has left behind for good: table_cursor_finished(). */
+    uint64_t finished_value;
+    uint64_t finished_leaf;
     uint32_t finished_count;
 };
 
@@ -131,8 +143,14 @@ enum progress table_cursor_advance(struct table_cursor *cursor);
 
 bool table_cursor_is_end(const struct table_cursor *cursor);
 
-/* Leaves the block that is READY and starts on the next one; fills cursor->finished. */
+/* Leaves the block that is READY and starts on the next one; sets cursor->finished_count. */
 void table_cursor_next(struct table_cursor *cursor);
+
+/* The address of block `index` of the finished_count ones that the last next() has left behind for
+ * good, in the order in which they were acquired and a compaction releases them: the value block;
+ * with a leaf's last one the leaf; with the last of all, the filter blocks and the root. Until the
+ * next call of next or stop. */
+uint64_t table_cursor_finished(const struct table_cursor *cursor, uint32_t index);
 
 /* Drops all frames and gives up what is in flight. At any stage, also of a zeroed cursor. */
 void table_cursor_stop(struct table_cursor *cursor);

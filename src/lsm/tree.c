@@ -224,7 +224,9 @@ void tree_settle(struct tree *tree)
 const void *tree_get_mutable(const struct tree *tree, struct key key, uint32_t visible_count)
 {
     if (!range_contains(&tree->mutable_range, key)) return NULL;
-    return memory_table_get(tree->mutable, key, visible_count);
+    const void *record = memory_table_get(tree->mutable, key, visible_count);
+    if (record != NULL) tree->options.shared->lookups.mutable_hits += 1;
+    return record;
 }
 
 const void *tree_get_immutable(const struct tree *tree, struct key key)

@@ -30,6 +30,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Ways in which point lookups of all trees came to their answers, since open: one count for each
+ * fast path, and for what they could not save. */
+struct lookup_counters {
+    uint64_t mutable_hits;   /* the mutable table had a record, maybe a tombstone */
+    uint64_t lookups;        /* beneath it: lookup.h; of those ... */
+    uint64_t tree_misses;    /* ... the key lay outside the ranges of all of the tree's parts */
+    uint64_t immutable_hits; /* ... the immutable table had a record */
+    uint64_t
+        level_misses;    /* a level that has tables was passed over: the key is outside its range */
+    uint64_t gap_misses; /* inside it, but between two tables */
+    uint64_t tables;     /* that were asked, beginning with the root; of those ... */
+    uint64_t filter_negatives;       /* ... the filter said that the key is not there */
+    uint64_t filter_positives;       /* ... it passed, and the table had a record */
+    uint64_t filter_false_positives; /* ... it passed, and there was none */
+};
+
 /* What all trees of a forest share; each part is initialised by its own _init, before the trees. */
 struct lsm_shared {
     struct grid *grid;
@@ -37,10 +53,13 @@ struct lsm_shared {
     struct node_pool *nodes;
     struct compaction_pool *compaction;
     struct fault *fault;
-    void *scratch;            /* for sorting, 64-aligned; may be NULL while measuring */
-    uint64_t scratch_bytes;   /* tree_scratch_bytes() of the tree that needs most */
-    uint64_t block_count_max; /* of the grid: what an address may be at most */
-    uint32_t growth_factor;   /* GROWTH_FACTOR_MIN to _MAX */
+    void *scratch;           /* for sorting, 64-aligned; may be NULL while measuring */
+    uint64_t scratch_bytes;  /* tree_scratch_bytes() of the tree that needs most */
+    uint64_t *filter_hashes; /* of the table being built; room for table_filter_hashes_max() of the
+                               * tree that needs most; NULL: no table is ever built */
+    struct lookup_counters lookups; /* the writer's thread alone changes them */
+    uint64_t block_count_max;       /* of the grid: what an address may be at most */
+    uint32_t growth_factor;         /* GROWTH_FACTOR_MIN to _MAX */
     uint32_t block_size;
 };
 

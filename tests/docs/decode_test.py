@@ -198,6 +198,34 @@ def test_digests_are_what_the_format_says():
     assert said == tactus("digest", "a.tactus").splitlines(), said
 
 
+def test_filters_are_what_the_format_says():
+    """Each key of an id tree's tables passes its filter, which records() checks; few others do."""
+    sys.path.insert(0, str(support.ROOT / "tools"))
+    import decode as decoder
+
+    if decoder.xxhash is None:
+        print("       (not computed: python3-xxhash is missing)")
+        return
+    make("a.tactus")
+    fill("a.tactus", 1, 6000)
+    asked, passes = [], decoder.passes
+
+    def note(buckets, key):
+        asked.append((buckets, key))
+        return passes(buckets, key)
+
+    decoder.passes = note
+    file = decoder.File("a.tactus")
+    trees = [decoder.u16(table, 100) for table in file.tables() for _ in file.records(table)]
+    decoder.passes = passes
+    assert len(asked) == trees.count(2) >= 5999, (len(asked), trees.count(2))
+    assert {len(key) for _, key in asked} == {8}
+    absent = sum(passes(buckets, bytes([key[0] ^ 1]) + key[1:]) for buckets, key in asked)
+    assert 0 < absent < 0.02 * len(asked), absent
+    buckets, key = asked[0]
+    assert passes(b"\xff" * len(buckets), key) and not passes(bytes(len(buckets)), key)
+
+
 def test_damage_is_said():
     make("a.tactus")
     fill("a.tactus", 1, 3000)
@@ -218,5 +246,6 @@ if __name__ == "__main__":
         test_an_empty_file, test_what_is_only_in_the_journal, test_what_is_only_in_tables,
         test_tables_and_journal_with_updates_and_removals, test_default_options,
         test_a_ring_that_has_gone_round, test_without_checksums_it_reads_the_same,
-        test_digests_are_what_the_format_says, test_damage_is_said,
+        test_digests_are_what_the_format_says, test_filters_are_what_the_format_says,
+        test_damage_is_said,
     ])

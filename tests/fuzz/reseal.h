@@ -72,6 +72,12 @@ static void reseal_root(struct reseal *reseal, uint8_t *block, uint64_t block_si
     for (uint64_t index = 0; index < count; index += 1) {
         reseal_reference(reseal, block + references + 32 * index, BLOCK_LEAF);
     }
+    const uint64_t filters = references + 32 * count;
+    const uint64_t filter_count = load_u32(block + 64);
+    if (filters + 32 * filter_count > block_size) return;
+    for (uint64_t index = 0; index < filter_count; index += 1) {
+        reseal_reference(reseal, block + filters + 32 * index, BLOCK_FILTER);
+    }
 }
 
 static void reseal_manifest(struct reseal *reseal, uint8_t *block, uint64_t block_size)

@@ -62,6 +62,7 @@ static struct compaction_counters counted; /* over all seeds: every path must ha
 static uint32_t counted_levels;
 static uint32_t counted_replays;
 static uint32_t counted_deaths;
+static struct lookup_counters counted_lookups;
 
 /* ---- Records -------------------------------------------------------------------------------- */
 
@@ -298,6 +299,14 @@ static void count(const struct model *model)
             counted_levels = max_u32(counted_levels, level + 1U);
         }
     }
+    const struct lookup_counters *lookups = &model->fixture->shared.lookups;
+    counted_lookups.mutable_hits += lookups->mutable_hits;
+    counted_lookups.immutable_hits += lookups->immutable_hits;
+    counted_lookups.level_misses += lookups->level_misses;
+    counted_lookups.gap_misses += lookups->gap_misses;
+    counted_lookups.filter_negatives += lookups->filter_negatives;
+    counted_lookups.filter_positives += lookups->filter_positives;
+    counted_lookups.filter_false_positives += lookups->filter_false_positives;
 }
 
 /* The transaction whose commit opened this beat, the first of a bar. */
@@ -502,6 +511,13 @@ TEST(tree, stays_the_same_as_a_sorted_array_through_crashes)
     EXPECT(counted_levels >= 3);
     EXPECT(counted_replays > 0);
     EXPECT(counted_deaths > 0);
+    EXPECT(counted_lookups.mutable_hits > 0);
+    EXPECT(counted_lookups.immutable_hits > 0);
+    EXPECT(counted_lookups.level_misses > 0);
+    EXPECT(counted_lookups.gap_misses > 0);
+    EXPECT(counted_lookups.filter_negatives > 0);
+    EXPECT(counted_lookups.filter_positives > 0);
+    EXPECT(counted_lookups.filter_false_positives > 0);
 }
 
 TEST_MAIN()

@@ -84,7 +84,7 @@ static void add_blocks(struct simulated_disk *disk, const struct layout *layout)
         const uint64_t byte = layout_block_offset(layout, address);
         simulated_disk_peek(disk, byte, block, sizeof block);
         const struct block_header *header = block_header_read(block);
-        EXPECT(header->type >= BLOCK_FREE_SET && header->type <= BLOCK_VALUE);
+        EXPECT(header->type >= BLOCK_FREE_SET && header->type <= BLOCK_FILTER);
         add_place(names[header->type], byte, block_size_rounded(block));
     }
     care_close(db);
@@ -198,7 +198,8 @@ TEST(corruption, the_file_holds_every_block_type_and_is_sound)
         "manifest",
         "root",
         "leaf",
-        "value"};
+        "value",
+        "filter"};
     for (uint32_t index = 0; index < sizeof names / sizeof names[0]; index += 1) {
         EXPECT(place_named(names[index]) != NULL);
     }
@@ -258,7 +259,8 @@ TEST(corruption, every_flipped_bit_is_reported_and_no_answer_is_wrong)
         {"manifest", 80},
         {"root", 80},
         {"leaf", 80},
-        {"value", 100}};
+        {"value", 100},
+        {"filter", 80}};
     const struct test_seeds seeds = test_seeds(1);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
         test_seed_begin(seed);

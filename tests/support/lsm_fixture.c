@@ -26,6 +26,16 @@ struct simulated_disk *lsm_fixture_disk(uint64_t seed, const struct lsm_fixture_
     return storage_fixture_disk(seed, &storage);
 }
 
+static uint32_t hashes_max(const struct tree_options *tree)
+{
+    struct table_geometry geometry;
+    const enum table_fit fit = table_geometry_init(
+        &geometry, &tree->shape, tree->shared->block_size, tree->record_max, tree->value_count_max
+    );
+    assert(fit == TABLE_FITS);
+    return table_filter_hashes_max(&geometry);
+}
+
 static void init_all(struct lsm_fixture *fixture, struct budget *budget)
 {
     const struct lsm_fixture_options *options = &fixture->options;
@@ -61,6 +71,7 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
       .growth_factor = options->growth_factor,
       .block_size = storage->layout.block_size};
     fixture->shared.scratch = budget_take(budget, fixture->shared.scratch_bytes, 1, 64);
+    fixture->shared.filter_hashes = budget_take(budget, hashes_max(&tree), sizeof(uint64_t), 64);
     node_pool_init(&fixture->nodes, budget, options->tables_max);
     manifest_log_init(&fixture->log, budget, &log);
     block_supply_init(&fixture->supply, budget, LSM_FIXTURE_SUPPLY);

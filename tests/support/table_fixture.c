@@ -43,6 +43,9 @@ void table_fixture_begin(struct table_fixture *fixture, const struct table_fixtu
     );
     EXPECT(fit == TABLE_FITS);
     EXPECT(fixture->format.geometry.blocks_max <= BLOCKS);
+    const uint64_t hashes_max = table_filter_hashes_max(&fixture->format.geometry);
+    fixture->hashes = malloc(max_u64(hashes_max, 1) * sizeof *fixture->hashes);
+    EXPECT(fixture->hashes != NULL);
     fixture->disk = storage_fixture_disk(options->seed, &fixture->storage_options);
     open_grid(fixture, 0);
 }
@@ -51,6 +54,7 @@ void table_fixture_end(struct table_fixture *fixture)
 {
     storage_fixture_end(&fixture->storage);
     simulated_disk_free(fixture->disk);
+    free(fixture->hashes);
 }
 
 void table_fixture_reopen(struct table_fixture *fixture)
@@ -74,7 +78,7 @@ struct table_info table_fixture_build(
         .addresses = calloc(blocks, sizeof(uint64_t)), .capacity = (uint32_t)blocks};
     assert(supply.addresses != NULL);
     block_supply_fill(&supply, &grid->free_set, &reservation);
-    table_builder_init(&builder, &fixture->format, grid, &supply);
+    table_builder_init(&builder, &fixture->format, grid, &supply, fixture->hashes);
     table_builder_begin(&builder, 5);
     for (uint32_t index = 0; index < count;) {
         uint32_t room;
@@ -134,7 +138,7 @@ enum progress table_fixture_lookup(
     struct table_lookup lookup;
     table_lookup_start(&lookup, &fixture->format, &fixture->storage.grid, info, key);
     enum progress progress = table_lookup_advance(&lookup);
-    while (progress == PROGRESS_WAIT) { /* at most three reads */
+    while (progress == PROGRESS_WAIT) { /* at most four reads */
         grid_wait(&fixture->storage.grid);
         progress = table_lookup_advance(&lookup);
     }

@@ -20,6 +20,7 @@ struct table_fixture {
     struct simulated_disk *disk;
     struct storage_fixture storage;
     struct table_format format;
+    uint64_t *hashes; /* owned: for the filter of a table being built */
 };
 
 /* An empty grid with room for 4,096 blocks, of which none is acquired. */

@@ -149,6 +149,25 @@ TEST(inspect, shows_every_part_of_a_sound_file_in_both_forms)
     simulated_disk_free(disk);
 }
 
+TEST(inspect, shows_filters_of_ids_alone)
+{
+    struct simulated_disk *disk = care_disk_filled(1, 800, 100);
+    EXPECT(inspect(disk, "trees", false) == TACTUS_OK);
+    expect_text("name=sale id record_bytes=16 key_bits=64");
+    expect_text("table_filters_max=1 ");
+    EXPECT(inspect(disk, "tables", false) == TACTUS_OK);
+    for (const char *line = strstr(text, "tree="); line != NULL; line = strstr(line, "tree=")) {
+        const bool is_id = strncmp(line, "tree=2 ", 7) == 0; /* ids of sales; notes have none */
+        const char *filters = strstr(line, "filter_blocks=");
+        EXPECT(filters != NULL);
+        EXPECT(filters[14] == (is_id ? '1' : '0') && filters[15] == ' ');
+        line = filters;
+    }
+    EXPECT(inspect(disk, "blocks", false) == TACTUS_OK);
+    expect_text("type=filter tree=2 ");
+    simulated_disk_free(disk);
+}
+
 TEST(inspect, shows_all_live_entries_of_the_journal)
 {
     struct simulated_disk *disk = care_disk_filled(2, 200, 200);

@@ -254,6 +254,109 @@ TEST(verify, names_objects_that_their_fields_cannot_hold)
     simulated_disk_free(disk);
 }
 
+/* The first filter block of a table of ids. */
+static uint64_t first_filter(const struct forgery *forgery, uint64_t root)
+{
+    const uint8_t *block = block_at(forgery, root);
+    const uint64_t key_bytes = load_u32(block + 60);
+    EXPECT(load_u32(block + 64) > 0);
+    return load_u64(block + BLOCK_HEADER_SIZE + load_u32(block + 56) * (key_bytes + 32));
+}
+
+static void expect_filter_line(uint64_t address, const char *what)
+{
+    char words[64];
+    (void
+    )snprintf(words, sizeof words, "block=%llu type=filter tree=2", (unsigned long long)address);
+    expect_line(words);
+    expect_line("sale id keys=");
+    expect_line(what);
+}
+
+TEST(verify, names_a_filter_that_hides_a_key)
+{
+    struct simulated_disk *disk = care_disk_filled(16, 600, 0);
+    uint8_t level;
+    const uint64_t root = table_root(disk, IDS, &level);
+    struct forgery forgery = forge(disk);
+    const uint64_t filter = first_filter(&forgery, root);
+    uint8_t *bits = block_at(&forgery, filter) + BLOCK_HEADER_SIZE;
+    uint32_t word = 0;
+    while (load_u64(bits + word * 8) == 0)
+        word += 1;
+    store_u64(bits + word * 8, load_u64(bits + word * 8) & (load_u64(bits + word * 8) - 1));
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    EXPECT(verdict.fault_count == 1); /* once a table, however many keys it hides */
+    expect_filter_line(filter, "the filter does not know a key of its table, and hides it");
+    forgery_end(&forgery);
+
+    forgery = forge(disk); /* a bit too many costs reads, and hides nothing */
+    bits = block_at(&forgery, filter) + BLOCK_HEADER_SIZE;
+    const uint64_t before = load_u64(bits);
+    store_u64(bits, before | (before + 1));
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_OK);
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+TEST(verify, names_a_filter_of_another_size_than_its_table_asks_for)
+{
+    struct simulated_disk *disk = care_disk_filled(17, 600, 0);
+    uint8_t level;
+    const uint64_t root = table_root(disk, IDS, &level);
+    struct forgery forgery = forge(disk);
+    const uint64_t filter = first_filter(&forgery, root);
+    uint8_t *block = block_at(&forgery, filter);
+    store_u32(block + 64, load_u32(block + 64) + 1); /* buckets of the whole */
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    EXPECT(verdict.fault_count == 1); /* its keys are not sought in it */
+    expect_filter_line(filter, "filter block holds other buckets than its table's records ask for");
+    forgery_end(&forgery);
+
+    forgery = forge(disk);
+    store_u32(block_at(&forgery, root) + 64, 0); /* filter blocks of the table */
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    expect_line("number of filter blocks of a table is not its records'");
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+/* Whoever forges a filter gets wrong answers of his own making, and never a crash. */
+TEST(verify, of_filters_that_hide_everything_leaves_a_file_that_can_be_worked_with)
+{
+    struct simulated_disk *disk = care_disk_filled(18, 600, 60);
+    struct forgery forgery = forge(disk);
+    const uint64_t blocks = (forgery.size - forgery.layout.grid_offset) / 4096;
+    uint32_t emptied = 0;
+    for (uint64_t address = 1; address <= blocks; address += 1) {
+        uint8_t *block = block_at(&forgery, address);
+        if (block[54] != BLOCK_FILTER) continue;
+        bytes_zero(block + BLOCK_HEADER_SIZE, 4096 - BLOCK_HEADER_SIZE);
+        emptied += 1;
+    }
+    EXPECT(emptied > 0);
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    expect_line("hides it");
+
+    enum tactus_status status;
+    tactus_db *db = care_open(forgery.disk, false, &status);
+    EXPECT(db != NULL);
+    care_insert(db, 1000, 600);
+    care_insert(db, 0, 200); /* of which most are there, and are not found to be */
+    care_change(db, 1000, 600);
+    care_close(db);
+    db = care_open(forgery.disk, false, &status);
+    EXPECT(db != NULL);
+    care_close(db);
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
 TEST(verify, names_an_index_entry_that_leads_to_another_value)
 {
     struct simulated_disk *disk = care_disk_filled(9, 600, 0);

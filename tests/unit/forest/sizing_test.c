@@ -39,8 +39,8 @@ static void expect_tree(uint32_t tree, uint32_t record, uint32_t values, uint32_
     const struct tree_sizing *of = &sizing.trees[tree - 1];
     EXPECT(of->shape.record_size == record);
     EXPECT(of->geometry.value_blocks_max == values);
-    EXPECT(of->filter_blocks == filter);
-    EXPECT(of->table_blocks == of->geometry.blocks_max + of->filter_blocks);
+    EXPECT(of->geometry.filters_max == filter);
+    EXPECT(of->table_blocks == of->geometry.blocks_max);
 }
 
 /* The figures of plan_check.py, which was written from the rules alone. */

@@ -132,7 +132,7 @@ TEST(compaction, merges_what_overlaps_and_lets_go_of_its_inputs)
     EXPECT(total(0)->records_replaced == 51);
     EXPECT(total(0)->tables_in == 1 && total(0)->tables_out == 2);
     EXPECT(free_set_is_released(set, old) && !free_set_is_free(set, old));
-    EXPECT(free_set_count_released(set) == released + 3); /* a value block, its leaf, the root */
+    EXPECT(free_set_count_released(set) == released + 4); /* value block, leaf, filter, root */
     EXPECT(!manifest_log_is_live(&fixture.log, old));
     end();
 }
@@ -243,14 +243,14 @@ TEST(compaction, knows_how_many_blocks_and_events_it_needs)
     const struct compaction *flush = &fixture.tree.compactions[0];
     EXPECT(compaction_is_selected(flush));
     EXPECT(compaction_record_count(flush) == 400);
-    /* Value blocks, one begun before; and leaf and root of two tables. */
-    EXPECT(compaction_block_count_max(flush, 400) == 2 + 1 + 2 * (1 + 1));
-    EXPECT(compaction_block_count_max(flush, 1) == 1 + 1 + 2 * (1 + 1));
+    /* Value blocks, one begun before; and leaf, filter block and root of two tables. */
+    EXPECT(compaction_block_count_max(flush, 400) == 2 + 1 + 2 * (1 + 1 + 1));
+    EXPECT(compaction_block_count_max(flush, 1) == 1 + 1 + 2 * (1 + 1 + 1));
     EXPECT(compaction_block_count_max(flush, 0) == 0);
     EXPECT(compaction_entry_count_max(flush) == 1);
     const uint64_t acquired = free_set_count_acquired(&fixture.storage.grid.free_set);
     bar();
-    EXPECT(free_set_count_acquired(&fixture.storage.grid.free_set) == acquired + 4 + 1); /* log */
+    EXPECT(free_set_count_acquired(&fixture.storage.grid.free_set) == acquired + 5 + 1); /* log */
     end();
 }
 
@@ -299,7 +299,7 @@ TEST(compaction, answers_what_admission_asks)
     EXPECT(!manifest_room(&fixture.tree.manifest, 1024 - 4));
     EXPECT(manifest_level_limit(&fixture.tree.manifest, 0) == 4);
     EXPECT(manifest_level_limit(&fixture.tree.manifest, 6) == 16384);
-    EXPECT(tree_table_blocks_max(&fixture.tree) == 2 + 1 + 1);
+    EXPECT(tree_table_blocks_max(&fixture.tree) == 2 + 1 + 1 + 1);
     end();
 }
 
@@ -310,7 +310,7 @@ TEST(compaction, fails_on_a_damaged_input_and_keeps_nothing)
     bar();
     bar();
     EXPECT(lsm_fixture_bar(&fixture, true) == TACTUS_OK);
-    const uint64_t address = first_of(0)->address - 2; /* its value block, by R12 */
+    const uint64_t address = first_of(0)->address - 3; /* its value block, by R12 */
     const uint64_t offset = layout_block_offset(&fixture.storage.layout, address);
     lsm_fixture_end(&fixture);
     simulated_disk_flip(disk, offset + 200, 1);

@@ -122,6 +122,136 @@ TEST(lookup, of_a_key_outside_all_ranges_need_not_begin)
     end();
 }
 
+/* ---- Fast paths ------------------------------------------------------------------------------ */
+
+static const struct lookup_counters *counters(void)
+{
+    return &fixture.shared.lookups;
+}
+
+TEST(lookup, counts_hits_in_the_memory_tables)
+{
+    begin();
+    put(5, 50);
+    EXPECT(tree_get_mutable(&fixture.tree, key_from_u64(5), 1) != NULL);
+    EXPECT(tree_get_mutable(&fixture.tree, key_from_u64(6), 1) == NULL);
+    EXPECT(counters()->mutable_hits == 1);
+    bar(false);
+    EXPECT(look_up(5) == 50);
+    EXPECT(counters()->immutable_hits == 1);
+    EXPECT(counters()->lookups == 1 && counters()->tables == 0);
+    end();
+}
+
+TEST(lookup, of_a_key_outside_the_tree_asks_nothing)
+{
+    begin();
+    put(5, 50);
+    put(9, 90);
+    bar(false);
+    bar(false);
+    const struct grid_statistics before = fixture.storage.grid.statistics;
+    EXPECT(look_up(4) == 0 && look_up(10) == 0);
+    EXPECT(counters()->lookups == 2 && counters()->tree_misses == 2);
+    EXPECT(counters()->level_misses == 0 && counters()->tables == 0);
+    EXPECT(fixture.storage.grid.statistics.reads_cached == before.reads_cached);
+    EXPECT(fixture.storage.grid.statistics.blocks_read == before.blocks_read);
+    end();
+}
+
+TEST(lookup, of_a_key_outside_a_level_or_between_its_tables_asks_none_of_them)
+{
+    begin();
+    put(1000, 1);
+    bar(false);
+    put(3000, 1);
+    bar(false);
+    bar(false);
+    EXPECT(tree_table_count(&fixture.tree, 0) == 2);
+    EXPECT(look_up(2000) == 0);
+    EXPECT(counters()->gap_misses == 1);
+    EXPECT(counters()->level_misses == 0 && counters()->tables == 0);
+    put(3500, 1);
+    put(5000, 1); /* widens the tree, not the level */
+    EXPECT(look_up(4000) == 0);
+    EXPECT(counters()->level_misses == 1);
+    EXPECT(counters()->tree_misses == 0 && counters()->tables == 0);
+    end();
+}
+
+/* Of many keys that are not there a few pass the filter, and are looked for in vain. */
+TEST(lookup, counts_what_filters_say)
+{
+    enum { PROBES = 2000 };
+    begin();
+    for (uint64_t first = 0; first < 400; first += 100) {
+        for (uint64_t id = first; id < first + 100; id += 1)
+            put(100 + id * 100, id + 1);
+        tree_settle(&fixture.tree);
+        EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+    }
+    bar(false);
+    EXPECT(tree_table_count(&fixture.tree, 0) == 1);
+    for (uint64_t id = 0; id < 400; id += 1)
+        EXPECT(look_up(100 + id * 100) == id + 1);
+    EXPECT(counters()->tables == 400);
+    EXPECT(counters()->filter_positives == 400);
+    EXPECT(counters()->filter_negatives == 0 && counters()->filter_false_positives == 0);
+
+    for (uint64_t probe = 0; probe < PROBES; probe += 1)
+        EXPECT(look_up(101 + probe * 19 / 100 * 100 + probe % 99) == 0);
+    EXPECT(counters()->tables == 400 + PROBES);
+    EXPECT(counters()->filter_positives == 400);
+    EXPECT(counters()->filter_negatives + counters()->filter_false_positives == PROBES);
+    EXPECT(counters()->filter_negatives > PROBES * 95 / 100);
+    EXPECT(counters()->filter_false_positives > 0);
+    end();
+}
+
+/* A filter that did not know tombstones would bring back what they hide. */
+TEST(lookup, finds_a_tombstone_through_its_filter)
+{
+    begin();
+    for (uint64_t index = 0; index < 4; index += 1) {
+        for (uint64_t id = 1; id <= 100; id += 1)
+            put(index * 1000 + id, id);
+        bar(false);
+    }
+    bar(false);
+    bar(false);
+    EXPECT(tree_table_count(&fixture.tree, 1) == 1); /* keys 1 to 100 */
+    for (uint64_t id = 1; id <= 50; id += 1)
+        remove_id(id);
+    bar(false);
+    bar(false);
+    const uint64_t positives = counters()->filter_positives;
+    for (uint64_t id = 1; id <= 100; id += 1)
+        EXPECT(look_up(id) == (id <= 50 ? 0 : id));
+    EXPECT(counters()->filter_positives == positives + 100);
+    end();
+}
+
+TEST(lookup, of_objects_goes_without_filters)
+{
+    begin();
+    end();
+    options.shape = record_shape_object(16, 0);
+    disk = lsm_fixture_disk(1, &options);
+    lsm_fixture_begin(&fixture, disk, &options);
+    lsm_fixture_create(&fixture);
+    put(5, 50);
+    bar(false);
+    bar(false);
+    uint64_t record[2];
+    bool found;
+    EXPECT(lsm_fixture_get(&fixture, key_from_u64(5), record, &found) == TACTUS_OK);
+    EXPECT(found && counters()->tables == 1);
+    EXPECT(counters()->filter_positives == 0 && counters()->filter_negatives == 0);
+    end();
+}
+
+/* ---- Side by side ---------------------------------------------------------------------------- */
+
 TEST(lookup, several_are_advanced_side_by_side)
 {
     begin();
@@ -150,6 +280,40 @@ TEST(lookup, several_are_advanced_side_by_side)
     for (uint32_t i = 0; i < LSM_FIXTURE_LOOKUPS; i += 1) {
         EXPECT(lookups[i].answer == LOOKUP_FOUND);
         EXPECT(records[i][1] == i + 1);
+    }
+    end();
+}
+
+TEST(lookup, of_several_tables_read_their_blocks_at_the_same_time)
+{
+    enum { TABLES = 3, READS = 4 }; /* root, filter block, leaf, value block */
+    begin();
+    for (uint64_t index = 0; index < TABLES; index += 1) {
+        put(1000 * index + 1, 1);
+        bar(false);
+    }
+    bar(true);
+    EXPECT(tree_table_count(&fixture.tree, 0) == TABLES);
+    lsm_fixture_end(&fixture);
+    lsm_fixture_begin(&fixture, disk, &options); /* with an empty cache */
+    EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
+
+    struct lookup lookups[TABLES];
+    uint64_t records[TABLES][2];
+    struct grid *grid = &fixture.storage.grid;
+    for (uint32_t i = 0; i < TABLES; i += 1) {
+        lookup_init(&lookups[i], &fixture.tree, key_from_u64(1000 * i + 1), records[i]);
+    }
+    for (uint32_t read = 0; read < READS; read += 1) {
+        for (uint32_t i = 0; i < TABLES; i += 1)
+            EXPECT(lookup_advance(&lookups[i]) == PROGRESS_WAIT);
+        EXPECT(grid->reads_in_flight == TABLES);
+        while (grid->reads_in_flight > 0)
+            grid_wait(grid);
+    }
+    for (uint32_t i = 0; i < TABLES; i += 1) {
+        EXPECT(lookup_advance(&lookups[i]) == PROGRESS_DONE);
+        EXPECT(lookups[i].answer == LOOKUP_FOUND && records[i][1] == 1);
     }
     end();
 }

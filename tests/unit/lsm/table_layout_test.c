@@ -67,8 +67,17 @@ static struct table_info root(uint32_t count)
         };
         table_root_entry_set(block, &format, index, entry);
     }
+    const uint32_t filters = table_filter_count(&format.geometry, records);
+    for (uint32_t index = 0; index < filters; index += 1) {
+        const struct block_reference reference = {
+            .address = 500 + index, .copy_address = 700 + index, .checksum = {.high = index}};
+        table_root_filter_set(block, &format, index, reference);
+    }
     const struct table_root head = {
-        .leaf_count = count, .record_count = records, .value_block_count = value_blocks};
+        .leaf_count = count,
+        .filter_count = filters,
+        .record_count = records,
+        .value_block_count = value_blocks};
     table_root_encode(block, &format, head);
     return (struct table_info
     ){.key_min = key_of(0), .key_max = key_of(count), .value_count = (uint32_t)records};
@@ -91,6 +100,46 @@ TEST(table_layout, geometry_follows_from_the_block_size)
     EXPECT(table_geometry_init(&geometry, &object, 4096, 512, 16384) == TABLE_FITS);
     EXPECT(geometry.records_per_block == 31 && geometry.value_blocks_max == 529);
     EXPECT(geometry.leaf_fanout == 99 && geometry.leaves_max == 6 && geometry.blocks_max == 536);
+    EXPECT(geometry.filter_fanout == 0 && geometry.filters_max == 0);
+}
+
+TEST(table_layout, tables_of_single_keys_have_filters_of_ten_bits_a_key)
+{
+    struct table_geometry geometry;
+    const struct record_shape id64 = record_shape_id64();
+    EXPECT(table_geometry_init(&geometry, &id64, 32768, 8192, 262144) == TABLE_FITS);
+    EXPECT(geometry.filter_fanout == (32768 - 128) / 32);
+    EXPECT(geometry.filters_max == 11); /* 129 * 2040 keys in 10,280 buckets of 256 bits */
+    EXPECT(geometry.blocks_max == 129 + 1 + 11 + 1);
+    EXPECT(table_filter_hashes_max(&geometry) == 129 * 2040);
+    EXPECT(table_filter_count(&geometry, 1) == 1);
+    EXPECT(table_filter_count(&geometry, 1020 * 256 / 10) == 1); /* a full filter block */
+    EXPECT(table_filter_count(&geometry, 1020 * 256 / 10 + 1) == 2);
+
+    const struct record_shape id128 = record_shape_id128();
+    EXPECT(table_geometry_init(&geometry, &id128, 4096, 8192, 65536) == TABLE_FITS);
+    EXPECT(geometry.filter_fanout == 124 && geometry.filters_max == 21);
+
+    const struct record_shape shapes[] = {
+        record_shape_object(128, 0), record_shape_index64(), record_shape_index128()};
+    for (uint32_t index = 0; index < COUNT_OF(shapes); index += 1) {
+        EXPECT(table_geometry_init(&geometry, &shapes[index], 4096, 8, 32) == TABLE_FITS);
+        EXPECT(table_filter_count(&geometry, 32) == 0);
+        EXPECT(table_filter_hashes_max(&geometry) == 0);
+    }
+}
+
+TEST(table_layout, a_root_must_have_room_for_its_filters)
+{
+    struct table_geometry geometry;
+    const struct record_shape id64 = record_shape_id64();
+    uint32_t count = 4;
+    while (table_geometry_init(&geometry, &id64, 4096, 1, count) == TABLE_FITS)
+        count += 1;
+    /* The body of the largest root that fits is full to the next leaf or filter block. */
+    EXPECT(table_geometry_init(&geometry, &id64, 4096, 1, count - 1) == TABLE_FITS);
+    EXPECT(geometry.leaves_max * 40 + geometry.filters_max * 32 + 40 > 4096 - 128);
+    EXPECT(table_block_size_min(&id64, 1, count) == 8192);
 }
 
 TEST(table_layout, what_does_not_fit_names_the_block_size_that_does)
@@ -158,9 +207,16 @@ TEST(table_layout, a_root_has_references_with_copies)
 {
     begin(100000);
     const struct table_info info = root(3);
+    const uint32_t filters = table_filter_count(&format.geometry, info.value_count);
+    EXPECT(filters > 1);
     EXPECT(table_root_fault(block, &format, &info) == NULL);
-    EXPECT(block_header_read(block)->size == 128 + 3 * (8 + 32));
+    EXPECT(block_header_read(block)->size == 128 + 3 * (8 + 32) + filters * 32);
     EXPECT(load_u32(block + 56) == 3 && load_u32(block + 60) == 8);
+    EXPECT(load_u32(block + 64) == filters && load_u32(block + 68) == 0);
+    EXPECT(load_u64(block + 128 + 3 * 40) == 500 && load_u64(block + 128 + 3 * 40 + 8) == 700);
+    const struct block_reference filter = table_root_filter_at(block, &format, filters - 1);
+    EXPECT(filter.address == 499 + filters && filter.copy_address == 699 + filters);
+    EXPECT(filter.checksum.high == filters - 1);
     EXPECT(load_u64(block + 72) == info.value_count);
     EXPECT(load_u64(block + 128 + 3 * 8) == 1 && load_u64(block + 128 + 3 * 8 + 8) == 2);
     const struct table_root_entry entry = table_root_entry_at(block, &format, 2);
@@ -241,9 +297,98 @@ TEST(table_layout, addresses_out_of_range_are_a_fault)
     EXPECT(table_leaf_fault(block, &format, &range) != NULL);
 
     begin(100000);
-    const struct table_info info = root(4);
+    struct table_info info = root(4);
     store_u64(block + 128 + 4 * 8 + 8, 1001); /* the copy */
     EXPECT(table_root_fault(block, &format, &info) != NULL);
+
+    static const uint64_t outside[] = {0, 1001, UINT64_MAX};
+    for (uint32_t index = 0; index < COUNT_OF(outside); index += 1) {
+        begin(100000);
+        info = root(4);
+        store_u64(block + 128 + 4 * 40 + 32, outside[index]); /* the second filter block */
+        EXPECT(table_root_size_fault(block, &format, &info) == NULL);
+        EXPECT(table_root_fault(block, &format, &info) != NULL);
+    }
+}
+
+/* ---- Filter blocks --------------------------------------------------------------------------- */
+
+enum { FILTERED = 30000 }; /* records: 1,172 buckets, nine blocks of 124 and one of 56 */
+
+static struct table_filter_range filter_block(uint32_t index)
+{
+    begin(100000);
+    EXPECT(table_filter_count(&format.geometry, FILTERED) == 10);
+    const struct table_filter_range range =
+        table_filter_range_at(&format.geometry, FILTERED, index);
+    table_filter_clear(block, range);
+    table_filter_encode(block, &format, range);
+    return range;
+}
+
+TEST(table_layout, a_filter_block_holds_its_part_of_the_buckets)
+{
+    struct table_filter_range range = filter_block(3);
+    EXPECT(range.bucket_first == 3 * 124 && range.bucket_count == 124);
+    EXPECT(range.bucket_total == 1172);
+    EXPECT(table_filter_fault(block, &format, &range) == NULL);
+    EXPECT(block_header_read(block)->size == 4096);
+    EXPECT(block_header_read(block)->type == BLOCK_FILTER && block_header_read(block)->tree == 3);
+    EXPECT(load_u32(block + 56) == 124 && load_u32(block + 60) == 372);
+    EXPECT(load_u32(block + 64) == 1172);
+
+    range = filter_block(9);
+    EXPECT(range.bucket_first == 9 * 124 && range.bucket_count == 56);
+    EXPECT(block_header_read(block)->size == 128 + 56 * 32);
+    EXPECT(table_filter_fault(block, &format, &range) == NULL);
+}
+
+TEST(table_layout, a_key_is_sought_in_the_block_that_its_hash_leads_to)
+{
+    uint32_t met[10] = {0};
+    for (uint64_t number = 1; number < 1000; number += 1) {
+        begin(100000);
+        const uint64_t hash = table_key_hash(&format, key_of(number));
+        const uint32_t index = table_filter_find(&format.geometry, FILTERED, hash);
+        EXPECT(index < 10);
+        met[index] += 1;
+        const struct table_filter_range range = filter_block(index);
+        EXPECT(!table_filter_contains(block, range, hash));
+        table_filter_insert(block, range, hash);
+        EXPECT(table_filter_contains(block, range, hash));
+        const uint32_t bucket = filter_bucket(hash, 1172) - range.bucket_first;
+        EXPECT(filter_bucket_contains(block + 128 + bucket * 32, hash));
+    }
+    for (uint32_t index = 0; index < 10; index += 1)
+        EXPECT(met[index] > 10);
+}
+
+TEST(table_layout, the_hash_of_a_key_is_that_of_its_bytes_in_records)
+{
+    begin(1000);
+    uint8_t record[24] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17};
+    struct key key = record_key(&format.shape, record);
+    EXPECT(table_key_hash(&format, key) == filter_hash(record, 8));
+    format.shape = record_shape_id128();
+    key = record_key(&format.shape, record);
+    EXPECT(table_key_hash(&format, key) == filter_hash(record, 16));
+}
+
+TEST(table_layout, every_byte_of_a_filter_blocks_metadata_is_checked)
+{
+    const struct table_filter_range range = filter_block(9);
+    for (uint32_t offset = 48; offset < 120; offset += 1) {
+        if (offset == 55) continue;
+        block[offset] ^= 0x40;
+        EXPECT(table_filter_fault(block, &format, &range) != NULL);
+        block[offset] ^= 0x40;
+    }
+    EXPECT(table_filter_fault(block, &format, &range) == NULL);
+    for (uint32_t other = 0; other < 9; other += 1) {
+        const struct table_filter_range wrong =
+            table_filter_range_at(&format.geometry, FILTERED, other);
+        EXPECT(table_filter_fault(block, &format, &wrong) != NULL);
+    }
 }
 
 TEST(table_layout, what_the_parent_says_has_to_hold)
