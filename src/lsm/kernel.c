@@ -34,6 +34,14 @@ void merge_check(const struct merge *merge)
     if (merge->a_count + merge->b_count > 0 && merge->target_count > 0) assert(consumed > 0);
 }
 
+void merge_streams_check(const struct merge_streams *merge)
+{
+    const uint32_t gone = merge->replaced + 2 * merge->cancelled;
+    assert(merge->consumed <= merge->input_max);
+    assert(merge->consumed == merge->produced + gone);
+    assert(merge->cancel ? merge->replaced == 0 : merge->cancelled == 0);
+}
+
 /* Puts every record in the place that its pair says: pair i holds, behind its key, the index of the
  * record that belongs at i. Each cycle of the permutation is walked once, by one spare record. */
 static void kernel_permute(

@@ -32,6 +32,31 @@ struct merge {
     uint32_t conflicts; /* index trees: shadowed ones of A's kind; only a hostile file has any */
 };
 
+/* One sorted run of many: records [next, end), without duplicates. */
+struct merge_stream {
+    const uint8_t *next;
+    const uint8_t *end;
+};
+
+/* One step of a merge of many runs, none of which has tombstones to drop: the lower a stream's
+ * number, the older it is. Of equal keys the newest record stays; with `cancel`, pairs of opposite
+ * kind go (asserted), and what has no partner stays.
+ *
+ * The target may be the place that the streams' records had but for the last stream's, which then
+ * lies directly behind: what is written never overtakes what is read. */
+struct merge_streams {
+    struct merge_stream *streams; /* moved on by the call; borrowed, like target */
+    uint32_t stream_count;        /* at most MERGE_STREAMS_MAX */
+    uint32_t input_max;           /* records to consume, and room of the target: 2 or more */
+    void *target;
+    bool cancel;
+
+    uint32_t consumed; /* set by the call, all of these; input_max, or one less, or all there is */
+    uint32_t produced;
+    uint32_t replaced;  /* records that a newer one with their key replaced */
+    uint32_t cancelled; /* pairs: two records each */
+};
+
 struct kernels {
     const char *name; /* of the kind of key, for statistics and tests */
 
@@ -58,6 +83,7 @@ struct kernels {
     )(const struct record_shape *shape, const void *records, uint32_t count, struct key key);
 
     void (*merge)(const struct record_shape *shape, struct merge *merge);
+    void (*merge_streams)(const struct record_shape *shape, struct merge_streams *merge);
 
     /* Copies what is not a tombstone, returns how many. The two do not overlap. */
     uint32_t (*copy_live
@@ -66,7 +92,8 @@ struct kernels {
 
 enum {
     KERNEL_SORT_SMALL = 32, /* up to here records are sorted by insertion, without scratch */
-    KERNEL_SORT_FAT = 256   /* bytes of a record from which keys are sorted, then records moved */
+    KERNEL_SORT_FAT = 256,  /* bytes of a record from which keys are sorted, then records moved */
+    MERGE_STREAMS_MAX = 128 /* runs of a memory table: a bar's at most, or what absorbs leave */
 };
 
 /* The set for a shape, which record_shape_check() accepts. */
@@ -80,6 +107,7 @@ void kernel_sort_fat(
 
 /* Asserts what every merge step promises about its counters. */
 void merge_check(const struct merge *merge);
+void merge_streams_check(const struct merge_streams *merge);
 
 extern const struct kernels kernels_object;
 extern const struct kernels kernels_id64;

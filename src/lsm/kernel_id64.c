@@ -5,6 +5,7 @@
 #define KERNEL_FROM(key)                  ((key).word[2])
 #define KERNEL_LESS(a, b)                 ((a) < (b))
 #define KERNEL_EQUAL(a, b)                ((a) == (b))
+#define KERNEL_CHOOSE(mask, a, b)         ((b) ^ (((a) ^ (b)) & (mask)))
 #define KERNEL_DIGITS                     8
 #define KERNEL_DIGIT_OFFSET(shape, digit) ((void)(shape), (digit))
 #define KERNEL_TIMESTAMP_DIGITS           0

@@ -7,6 +7,7 @@
 #define KERNEL_FROM(key)                  key_128((key).word[1], (key).word[2])
 #define KERNEL_LESS(a, b)                 ((a) < (b))
 #define KERNEL_EQUAL(a, b)                ((a) == (b))
+#define KERNEL_CHOOSE(mask, a, b)         ((b) ^ (((a) ^ (b)) & key_128(mask, mask)))
 #define KERNEL_DIGITS                     16
 #define KERNEL_DIGIT_OFFSET(shape, digit) ((void)(shape), (digit) ^ 8)
 #define KERNEL_TIMESTAMP_DIGITS           8

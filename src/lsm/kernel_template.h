@@ -6,6 +6,7 @@
  *   KERNEL_FROM(key)            a KERNEL_KEY from a struct key
  *   KERNEL_LESS(a, b)           whether key a sorts before key b
  *   KERNEL_EQUAL(a, b)
+ *   KERNEL_CHOOSE(mask, a, b)   key a where the u64 is all ones, key b where it is 0: no branch
  *   KERNEL_DIGITS               bytes of a key
  *   KERNEL_DIGIT_OFFSET(shape, digit)  where in the record that byte is; digit 0 is the lowest one
  *   KERNEL_TIMESTAMP_DIGITS     how many of them, from 0, are the timestamp's; 0: none is. The
@@ -19,7 +20,8 @@
 #error "kernel_template.h: a parameter is missing; see the top of this file"
 #endif
 #if !defined(KERNEL_FROM) || !defined(KERNEL_LESS) || !defined(KERNEL_EQUAL) ||                    \
-    !defined(KERNEL_DIGITS) || !defined(KERNEL_DIGIT_OFFSET) || !defined(KERNEL_TIMESTAMP_DIGITS)
+    !defined(KERNEL_DIGITS) || !defined(KERNEL_DIGIT_OFFSET) ||                                    \
+    !defined(KERNEL_TIMESTAMP_DIGITS) || !defined(KERNEL_CHOOSE)
 #error "kernel_template.h: a parameter is missing; see the top of this file"
 #endif
 
@@ -38,6 +40,12 @@
 #define kernels_set               KERNEL_EXPAND(kernels, KERNEL_KIND)
 
 #define KERNEL_INLINE static inline __attribute__((always_inline))
+
+#define LOSER_KEY                KERNEL_KEY
+#define LOSER_LESS(a, b)         KERNEL_LESS(a, b)
+#define LOSER_EQUAL(a, b)        KERNEL_EQUAL(a, b)
+#define LOSER_CHOOSE(mask, a, b) KERNEL_CHOOSE(mask, a, b)
+#include "lsm/loser_tree_template.h"
 
 /* Calls a loop with the record size as a constant where it is the usual one. */
 #define KERNEL_SIZED(call, ...)                                                                    \
@@ -440,6 +448,104 @@ static void kernel_merge(const struct record_shape *shape, struct merge *merge)
     merge_check(merge);
 }
 
+/* ---- Merge of many runs ---------------------------------------------------------------------- */
+
+/* The stream goes past its record at hand. */
+KERNEL_INLINE void kernel_stream_pass(
+    const struct record_shape *shape,
+    uint32_t size,
+    struct loser_tree *tree,
+    struct merge_stream *stream,
+    uint32_t *live
+)
+{
+    const uint32_t id = tree->ids[0];
+    stream->next += size;
+    if (stream->next < stream->end) {
+        loser_tree_replay(tree, id, KERNEL_LOAD(shape, stream->next), id, false);
+        return;
+    }
+    const KERNEL_KEY last = KERNEL_FROM(key_max_of((enum key_bits)shape->key_bits));
+    loser_tree_replay(tree, id, last, LOSER_ENDED, false);
+    *live -= 1;
+}
+
+/* While there are two streams at least; stops where a pair of equal keys might be cut. Of a record
+ * it is known what becomes of it once it is seen whether the next one has its key. */
+KERNEL_INLINE void kernel_merge_live(
+    const struct record_shape *shape,
+    uint32_t size,
+    struct merge_streams *merge,
+    struct loser_tree *tree,
+    uint32_t *live
+)
+{
+    uint8_t *target = merge->target;
+    while (*live > 1 && merge->input_max - merge->consumed >= 2) {
+        struct merge_stream *stream = &merge->streams[tree->ids[0]];
+        const KERNEL_KEY key = tree->keys[0];
+        const uint8_t *record = stream->next;
+        kernel_stream_pass(shape, size, tree, stream, live);
+        merge->consumed += 1;
+        if (__builtin_expect(!KERNEL_EQUAL(tree->keys[0], key), 1) || tree->ids[0] == LOSER_ENDED) {
+            memcpy(target, record, size);
+            target += size;
+        } else if (merge->cancel) {
+            struct merge_stream *newer = &merge->streams[tree->ids[0]];
+            assert(kernel_is_tombstone(shape, record) != kernel_is_tombstone(shape, newer->next));
+            kernel_stream_pass(shape, size, tree, newer, live);
+            merge->consumed += 1;
+            merge->cancelled += 1;
+        } else {
+            merge->replaced += 1;
+        }
+    }
+    merge->produced = (uint32_t)((size_t)(target - (uint8_t *)merge->target) / size);
+}
+
+/* The tree is made anew each time: what a merge keeps between its steps is where its streams are,
+ * whatever the type of their keys. */
+KERNEL_INLINE void kernel_merge_streams_sized(
+    const struct record_shape *shape, uint32_t size, struct merge_streams *merge
+)
+{
+    KERNEL_KEY keys[MERGE_STREAMS_MAX];
+    uint32_t ids[MERGE_STREAMS_MAX];
+    struct loser_tree tree;
+    uint32_t live = 0;
+    loser_tree_begin(&tree, keys, ids, merge->stream_count);
+    for (uint32_t leaf = 0; leaf < tree.leaves; leaf += 1) {
+        const struct merge_stream *stream = &merge->streams[leaf];
+        if (leaf < merge->stream_count && stream->next < stream->end) {
+            loser_tree_enter(&tree, leaf, KERNEL_LOAD(shape, stream->next), leaf, false);
+            live += 1;
+        } else {
+            const KERNEL_KEY last = KERNEL_FROM(key_max_of((enum key_bits)shape->key_bits));
+            loser_tree_enter(&tree, leaf, last, LOSER_ENDED, false);
+        }
+    }
+    kernel_merge_live(shape, size, merge, &tree, &live);
+    if (live != 1) return;
+
+    struct merge_stream *rest = &merge->streams[tree.ids[0]];
+    const uint32_t left = (uint32_t)((size_t)(rest->end - rest->next) / size);
+    const uint32_t count = min_u32(left, merge->input_max - merge->consumed);
+    uint8_t *target = (uint8_t *)merge->target + (size_t)merge->produced * size;
+    bytes_move(target, rest->next, (uint64_t)count * size);
+    rest->next += (size_t)count * size;
+    merge->consumed += count;
+    merge->produced += count;
+}
+
+static void kernel_merge_streams(const struct record_shape *shape, struct merge_streams *merge)
+{
+    assert(merge->stream_count <= MERGE_STREAMS_MAX);
+    assert(merge->input_max >= 2);
+    merge->consumed = merge->produced = merge->replaced = merge->cancelled = 0;
+    KERNEL_SIZED(kernel_merge_streams_sized, merge);
+    merge_streams_check(merge);
+}
+
 const struct kernels kernels_set = {
     .name = KERNEL_NAME(KERNEL_KIND),
     .sort = kernel_sort,
@@ -449,5 +555,6 @@ const struct kernels kernels_set = {
     .lower_bound_cold = kernel_lower_bound_cold,
     .upper_bound = kernel_upper_bound,
     .merge = kernel_merge,
+    .merge_streams = kernel_merge_streams,
     .copy_live = kernel_copy_live,
 };

@@ -368,4 +368,183 @@ TEST(kernel, merge_drops_tombstones_of_both_inputs)
     EXPECT(target[0] == 3 && target[2] == 4);
 }
 
+/* ---- Many runs ------------------------------------------------------------------------------ */
+
+enum { STREAMS = 12 };
+
+/* Runs one behind the other in `all`, oldest first: where each begins, and the end of the last. */
+struct runs {
+    struct set all;
+    uint32_t begin[STREAMS + 1];
+    uint32_t count;
+};
+
+/* In an index tree puts and removes of a key take turns, whatever the runs they are in. */
+static void alternate(struct runs *runs, uint32_t run)
+{
+    struct set *all = &runs->all;
+    for (uint32_t index = runs->begin[run]; index < runs->begin[run + 1]; index += 1) {
+        uint8_t *word = at(all, all->records, index) + all->shape.flag_offset;
+        const struct key key = key_at(all, all->records, index);
+        uint64_t flag = (key.word[1] & 2) << 62; /* the oldest is a put or a remove */
+        for (uint32_t older = 0; older < runs->begin[run]; older += 1) {
+            if (key_equal(key_at(all, all->records, older), key)) flag ^= RECORD_TOMBSTONE;
+        }
+        store_u64(word, (load_u64(word) & ~RECORD_TOMBSTONE) | flag);
+    }
+}
+
+static struct runs runs_new(uint32_t kind, struct random *random, bool cancel)
+{
+    const uint32_t most = kind == 2 ? 8 : 60;
+    struct runs runs = {.count = (uint32_t)random_range(random, 1, STREAMS)};
+    runs.all = set_new(kind, random, STREAMS * most, 100);
+    for (uint32_t run = 0; run < runs.count; run += 1) {
+        uint8_t *records = at(&runs.all, runs.all.records, runs.begin[run]);
+        uint32_t count = (uint32_t)random_below(random, most + 1); /* empty ones, too */
+        runs.all.kernels->sort(&runs.all.shape, records, runs.all.scratch, count);
+        count = runs.all.kernels->dedup(&runs.all.shape, records, count, false);
+        runs.begin[run + 1] = runs.begin[run] + count;
+        if (cancel) alternate(&runs, run);
+    }
+    runs.all.count = runs.begin[runs.count];
+    return runs;
+}
+
+/* What is left of `expected`, sorted by age, in place. */
+static uint32_t dedup_plainly(struct set *set, bool cancel)
+{
+    uint32_t kept = 0;
+    for (uint32_t begin = 0, end = 0; begin < set->count; begin = end) {
+        const struct key key = key_at(set, set->expected, begin);
+        for (end = begin; end < set->count; end += 1) {
+            if (!key_equal(key_at(set, set->expected, end), key)) break;
+        }
+        if (cancel && (end - begin) % 2 == 0) continue;
+        memmove(
+            at(set, set->expected, kept), at(set, set->expected, end - 1), set->shape.record_size
+        );
+        kept += 1;
+    }
+    return kept;
+}
+
+static void streams_of(struct runs *runs, uint8_t *records, struct merge_stream *streams)
+{
+    for (uint32_t run = 0; run < runs->count; run += 1) {
+        streams[run] = (struct merge_stream
+        ){at(&runs->all, records, runs->begin[run]), at(&runs->all, records, runs->begin[run + 1])};
+    }
+}
+
+/* In pieces of any size. */
+static uint32_t merge_streams_in_pieces(
+    struct runs *runs, struct random *random, uint8_t *target, bool cancel
+)
+{
+    struct set *all = &runs->all;
+    struct merge_stream streams[STREAMS];
+    streams_of(runs, all->records, streams);
+    uint32_t produced = 0;
+    for (uint32_t consumed = 0; consumed < all->count;) {
+        struct merge_streams merge = {
+            .streams = streams,
+            .stream_count = runs->count,
+            .input_max = (uint32_t)random_range(random, 2, 50),
+            .target = at(all, target, produced),
+            .cancel = cancel,
+        };
+        all->kernels->merge_streams(&all->shape, &merge);
+        consumed += merge.consumed;
+        produced += merge.produced;
+        const uint32_t room = merge.input_max - merge.consumed;
+        EXPECT(merge.consumed > 0 && (room <= 1 || consumed == all->count));
+    }
+    return produced;
+}
+
+/* All at once, into the place of all but the newest run, which lie elsewhere meanwhile. */
+static uint32_t merge_streams_in_place(struct runs *runs, bool cancel)
+{
+    struct set *all = &runs->all;
+    struct merge_stream streams[STREAMS];
+    const uint32_t last = runs->count - 1;
+    memcpy(all->scratch, all->records, (size_t)runs->begin[last] * all->shape.record_size);
+    streams_of(runs, all->scratch, streams);
+    streams[last] = (struct merge_stream
+    ){at(all, all->records, runs->begin[last]), at(all, all->records, runs->begin[last + 1])};
+    struct merge_streams merge = {
+        .streams = streams,
+        .stream_count = runs->count,
+        .input_max = max_u32(all->count, 2),
+        .target = all->records,
+        .cancel = cancel,
+    };
+    all->kernels->merge_streams(&all->shape, &merge);
+    EXPECT(merge.consumed == all->count);
+    return merge.produced;
+}
+
+TEST(kernel, merge_of_many_runs_agrees_with_a_plain_one)
+{
+    const struct test_seeds seeds = test_seeds(50 * SHAPES);
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
+        struct random random;
+        test_seed_begin(seed);
+        random_init(&random, seed);
+        const uint32_t kind = (uint32_t)(seed % SHAPES);
+        const bool cancel = kind == 5 || kind == 6;
+        struct runs runs = runs_new(kind, &random, cancel);
+        struct set *all = &runs.all;
+        const uint32_t size = all->shape.record_size;
+        uint8_t *target = malloc((size_t)(all->count + 1) * size);
+        sort_plainly(all);
+        const uint32_t wanted = dedup_plainly(all, cancel);
+        EXPECT(merge_streams_in_pieces(&runs, &random, target, cancel) == wanted);
+        EXPECT(bytes_equal(target, all->expected, (uint64_t)wanted * size));
+        EXPECT(merge_streams_in_place(&runs, cancel) == wanted);
+        EXPECT(bytes_equal(all->records, all->expected, (uint64_t)wanted * size));
+        free(target);
+        set_free(all);
+    }
+}
+
+TEST(kernel, merge_of_many_runs_keeps_the_highest_key_of_all)
+{
+    const struct record_shape shape = record_shape_id64(); /* what an ended run plays as */
+    const uint64_t records[] = {UINT64_MAX, 1, 5, 2, UINT64_MAX, 3};
+    uint64_t target[6] = {0};
+    struct merge_stream streams[3] = {
+        {(const uint8_t *)&records[0], (const uint8_t *)&records[2]},
+        {(const uint8_t *)&records[0], (const uint8_t *)&records[0]},
+        {(const uint8_t *)&records[2], (const uint8_t *)&records[6]}};
+    struct merge_streams merge = {
+        .streams = streams, .stream_count = 3, .input_max = 9, .target = target};
+    kernels_for(&shape)->merge_streams(&shape, &merge);
+    EXPECT(merge.produced == 2 && merge.replaced == 1 && merge.consumed == 3);
+    EXPECT(target[0] == 5 && target[2] == UINT64_MAX && target[3] == 3);
+}
+
+TEST(kernel, merge_of_many_runs_never_cuts_a_pair)
+{
+    const struct record_shape shape = record_shape_index64();
+    const uint64_t put[] = {1, 5, 2, 5, 3, 5};
+    const uint64_t remove[] = {1, 5 | RECORD_TOMBSTONE, 3, 5 | RECORD_TOMBSTONE};
+    uint64_t target[4] = {0};
+    struct merge_stream streams[2] = {
+        {(const uint8_t *)&put[0], (const uint8_t *)&put[6]},
+        {(const uint8_t *)&remove[0], (const uint8_t *)&remove[4]}};
+    struct merge_streams merge = {
+        .streams = streams, .stream_count = 2, .input_max = 2, .target = target, .cancel = true};
+    const struct kernels *kernels = kernels_for(&shape);
+    kernels->merge_streams(&shape, &merge); /* a step without a record */
+    EXPECT(merge.consumed == 2 && merge.produced == 0 && merge.cancelled == 1);
+    kernels->merge_streams(&shape, &merge); /* 2, and not the half of what comes next */
+    EXPECT(merge.consumed == 1 && merge.produced == 1 && target[0] == 2);
+    kernels->merge_streams(&shape, &merge);
+    EXPECT(merge.consumed == 2 && merge.produced == 0 && merge.cancelled == 1);
+    kernels->merge_streams(&shape, &merge);
+    EXPECT(merge.consumed == 0);
+}
+
 TEST_MAIN()
