@@ -43,6 +43,7 @@ static void forest_init_half_bar(struct forest *forest, struct budget *budget)
         .fault = forest->options.compaction_fault,
         .compactions_max = forest->tree_count * HALF_BAR_COMPACTIONS_A_TREE,
         .blocks_max = (uint32_t)half_bar_blocks_max(&measure, sizing->bar_beats / 2),
+        .block_size = sizing->block_size,
     };
     budget_group(budget, "compaction");
     half_bar_init(&forest->half_bar, budget, &options);

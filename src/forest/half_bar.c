@@ -17,7 +17,13 @@ void half_bar_init(
         .compactions_max = options->compactions_max,
     };
     block_supply_init(&half_bar->supply, budget, options->blocks_max);
-    compaction_pool_init(&half_bar->pool, options->grid, &half_bar->supply, options->fault);
+    const struct compaction_pool_options pool = {
+        .grid = options->grid,
+        .supply = &half_bar->supply,
+        .fault = options->fault,
+        .block_size = options->block_size,
+    };
+    compaction_pool_init(&half_bar->pool, budget, &pool);
 }
 
 void half_bar_abandon(struct half_bar *half_bar)

@@ -31,6 +31,7 @@ struct half_bar_options {
     struct fault *fault;      /* which that grid fills, too; kept */
     uint32_t compactions_max; /* of one half-bar, all trees */
     uint32_t blocks_max;      /* of one beat: half_bar_blocks_max() */
+    uint32_t block_size;
 };
 
 /* Invariants:

@@ -319,7 +319,7 @@ static enum tactus_status close_beat(struct forest *forest, const struct journal
     if (ends_half_bar(schedule, beat) && !in_file) TRY(forest_end_half_bar(forest));
     if (ends_bar(schedule, beat)) {
         for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
-            tree_swap(&forest->trees[tree]);
+            tree_end_bar(&forest->trees[tree]);
         }
     }
     if (schedule->effect_pending && beat == schedule->beat_capture + schedule->effect_beats) {

@@ -371,7 +371,8 @@ static enum tactus_status size_trees(
         }
         of->memory_bytes = ((uint64_t)of->value_count_max + of->record_max) * of->shape.record_size;
         sizing->memory_tables_bytes += 2 * of->memory_bytes;
-        sizing->sort_scratch_bytes = max_u64(sizing->sort_scratch_bytes, of->memory_bytes);
+        const uint64_t suffix_bytes = 2 * (uint64_t)of->record_max * of->shape.record_size;
+        sizing->sort_scratch_bytes = max_u64(sizing->sort_scratch_bytes, suffix_bytes);
         const uint64_t hashes_bytes = (uint64_t)table_filter_hashes_max(&of->geometry) * 8;
         sizing->filter_hashes_bytes = max_u64(sizing->filter_hashes_bytes, hashes_bytes);
     }

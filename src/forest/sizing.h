@@ -62,7 +62,7 @@ struct sizing {
     uint64_t entry_bytes_max;      /* the largest journal entry, a multiple of 4 KiB (S8) */
     uint64_t journal_bytes_min;    /* 6 · bar · entry_bytes_max (S8) */
     uint64_t memory_tables_bytes;  /* mutable and immutable ones, tails included */
-    uint64_t sort_scratch_bytes;   /* the largest memory table */
+    uint64_t sort_scratch_bytes;   /* the most that is sorted at once: a beat and a tail */
     uint64_t filter_hashes_bytes;  /* 8 a key of the largest table with a filter (R12) */
     uint64_t bar_blocks_empty;     /* W of an empty forest (S7) */
     uint64_t log_blocks_bar;       /* of it: the manifest log's share, at worst */

@@ -11,12 +11,13 @@
 
 void compaction_pool_init(
     struct compaction_pool *pool,
-    struct grid *grid,
-    struct block_supply *supply,
-    struct fault *fault
+    struct budget *budget,
+    const struct compaction_pool_options *options
 )
 {
-    *pool = (struct compaction_pool){.grid = grid, .supply = supply, .fault = fault};
+    *pool = (struct compaction_pool
+    ){.grid = options->grid, .supply = options->supply, .fault = options->fault};
+    pool->block = budget_take(budget, 1, options->block_size, 64);
     pool->a.stage = TABLE_CURSOR_IDLE;
     pool->b[0].stage = TABLE_CURSOR_IDLE;
     pool->b[1].stage = TABLE_CURSOR_IDLE;
@@ -138,7 +139,6 @@ static bool select_immutable(struct compaction *compaction)
 {
     const struct memory_table *immutable = compaction->tree->immutable;
     if (immutable->count == 0) return false;
-    assert(memory_table_is_sorted(immutable));
     compaction->from_memory = true;
     compaction->key_min = memory_table_key_min(immutable);
     compaction->key_max = memory_table_key_max(immutable);
@@ -268,10 +268,11 @@ uint64_t compaction_entry_count_max(const struct compaction *compaction)
 
 /* ---- Merging -------------------------------------------------------------------------------- */
 
-/* What a side has at hand. `count` of 0: it has come to its end for good. */
+/* What a side has at hand. `count` of 0: it has come to its end for good, unless is_passing. */
 struct side {
     const void *records;
     uint32_t count;
+    bool is_passing; /* all that this step came to is gone; there is more to come */
 };
 
 static bool compaction_corrupt(
@@ -342,18 +343,51 @@ static bool cursor_consume(
     return true;
 }
 
+/* What met its like within the immutable table counts with the piece that it went out of. */
+static void piece_count(struct compaction *compaction, const struct run_merge_piece *piece)
+{
+    struct compaction_counters *now = &compaction->now;
+    now->records_in += piece->consumed - piece->count;
+    now->records_replaced += piece->replaced;
+    now->records_cancelled += (uint64_t)piece->cancelled * 2;
+}
+
+/* The next piece of the immutable table, made of no more records than a value block has. */
+static void side_memory_prepare(struct compaction *compaction, struct side *side)
+{
+    const struct table_geometry *geometry = &compaction->tree->format.geometry;
+    struct compaction_pool *pool = compaction->tree->options.shared->compaction;
+    struct run_merge_piece *piece = &pool->piece;
+    if (pool->piece_position == piece->count) {
+        *piece = run_merge_next(&pool->runs, pool->block, geometry->records_per_block);
+        pool->piece_position = 0;
+        if (piece->count == 0) piece_count(compaction, piece);
+        side->is_passing = piece->count == 0 && piece->consumed > 0;
+    }
+    side->count = piece->count - pool->piece_position;
+    if (side->count == 0) return;
+    side->records = (const uint8_t *)piece->records +
+                    (uint64_t)pool->piece_position * compaction->tree->format.shape.record_size;
+}
+
+/* A piece counts when its first record does: not when it is made, as the other side may still have
+ * to be waited for then, and what was counted must not depend on that. */
+static void side_memory_consume(struct compaction *compaction, uint32_t count)
+{
+    struct compaction_pool *pool = compaction->tree->options.shared->compaction;
+    if (count == 0) return;
+    if (pool->piece_position == 0) piece_count(compaction, &pool->piece);
+    pool->piece_position += count;
+    assert(pool->piece_position <= pool->piece.count);
+}
+
 static enum progress side_a_prepare(struct compaction *compaction, struct side *side)
 {
     struct compaction_pool *pool = compaction->tree->options.shared->compaction;
     if (!compaction->from_memory) {
         return cursor_prepare(compaction, &pool->a, pool->a_position, pool->a_consumed, side);
     }
-    const struct memory_table *immutable = compaction->tree->immutable;
-    side->count = (uint32_t)min_u64(
-        immutable->count - compaction->memory_position,
-        compaction->tree->format.geometry.records_per_block
-    );
-    if (side->count > 0) side->records = memory_table_at(immutable, compaction->memory_position);
+    side_memory_prepare(compaction, side);
     return PROGRESS_DONE;
 }
 
@@ -414,7 +448,7 @@ static bool merge_consume(struct compaction *compaction, const struct merge *mer
         return compaction_corrupt(compaction, NULL, "an index holds a key twice");
     }
     if (compaction->from_memory) {
-        compaction->memory_position += merge->consumed_a;
+        side_memory_consume(compaction, merge->consumed_a);
     } else if (merge->consumed_a > 0) {
         const bool consumed = cursor_consume(
             compaction, &pool->a, &pool->a_position, &pool->a_consumed, merge->consumed_a
@@ -463,6 +497,7 @@ static void compaction_done(struct compaction *compaction, struct compaction_poo
     if (pool->a.stage != TABLE_CURSOR_IDLE) table_cursor_stop(&pool->a);
 
     struct compaction_counters *now = &compaction->now;
+    assert(!compaction->from_memory || pool->runs.remaining == 0);
     now->merges = 1;
     now->tables_in = compaction->b_count + (compaction->from_memory ? 0U : 1U);
     now->tables_out = compaction->output_count;
@@ -511,7 +546,9 @@ void compaction_begin(struct compaction *compaction)
     uint64_t *hashes = compaction->tree->options.shared->filter_hashes;
     table_builder_init(&pool->builder, &compaction->tree->format, pool->grid, pool->supply, hashes);
 
-    compaction->memory_position = 0;
+    pool->piece = (struct run_merge_piece){0};
+    pool->piece_position = 0;
+    if (compaction->from_memory) run_merge_begin(&pool->runs, compaction->tree->immutable);
     if (compaction->a != NULL) cursor_begin(&pool->a, compaction, compaction->a);
     if (compaction->b_count > 0) cursor_begin(&pool->b[0], compaction, compaction->b_first);
     if (compaction->b_count > 1) {
@@ -539,6 +576,7 @@ enum progress compaction_advance(struct compaction *compaction, uint64_t target)
         struct side a = {0};
         struct side b = {0};
         const enum progress progress_a = side_a_prepare(compaction, &a);
+        if (a.is_passing) continue;
         const enum progress progress_b =
             progress_a == PROGRESS_FAILED ? PROGRESS_FAILED : side_b_prepare(compaction, &b);
         if (progress_a == PROGRESS_FAILED || progress_b == PROGRESS_FAILED) {

@@ -22,10 +22,12 @@
 #ifndef TACTUS_LSM_COMPACTION_H
 #define TACTUS_LSM_COMPACTION_H
 
+#include "base/budget.h"
 #include "base/progress.h"
 #include "base/status.h"
 #include "lsm/block_supply.h"
 #include "lsm/manifest_level.h"
+#include "lsm/run_merge.h"
 #include "lsm/table_builder.h"
 #include "lsm/table_info.h"
 #include "lsm/table_reader.h"
@@ -58,7 +60,13 @@ struct compaction_pool {
     struct block_supply *supply; /* of the beat that is worked on */
     struct fault *fault;
 
-    struct table_cursor a;
+    /* Side A where it is the immutable table: its runs, merged into `block` a piece at a time. */
+    struct run_merge runs;
+    struct run_merge_piece piece;
+    uint32_t piece_position; /* records of the piece that were consumed */
+    void *block;             /* of block_size bytes; borrowed from the memory budget */
+
+    struct table_cursor a;    /* side A where it is a table */
     struct table_cursor b[2]; /* the current table of B, and the next: its index is on its way */
     const struct table_info *b_table; /* the current one; NULL: none is left */
     uint32_t b_left;     /* tables of B that are not consumed, the current one included */
@@ -71,13 +79,18 @@ struct compaction_pool {
     struct compaction *user; /* the one that has begun and is not finished, or NULL */
 };
 
-/* Takes nothing from a budget: its blocks are frames of the grid. `grid`, `supply` and `fault` are
- * kept. */
+struct compaction_pool_options {
+    struct grid *grid; /* kept, as are these */
+    struct block_supply *supply;
+    struct fault *fault;
+    uint32_t block_size;
+};
+
+/* Takes a block from the budget; the others that it needs are frames of the grid. */
 void compaction_pool_init(
     struct compaction_pool *pool,
-    struct grid *grid,
-    struct block_supply *supply,
-    struct fault *fault
+    struct budget *budget,
+    const struct compaction_pool_options *options
 );
 
 /* Drops what the running compaction pins, if one runs: before closing. */
@@ -90,7 +103,7 @@ struct compaction_counters {
     uint64_t tables_out;
     uint64_t tables_moved;
     uint64_t tables_coalesced; /* of tables_in: neighbours that a flush did not overlap */
-    uint64_t records_in; /* the immutable table's included */
+    uint64_t records_in;       /* the immutable table's included */
     uint64_t records_out;
     uint64_t records_dropped;   /* tombstones that had nothing below to hide */
     uint64_t records_replaced;  /* older records of a key that met a newer one */
@@ -128,7 +141,6 @@ struct compaction {
     struct key key_max;
     uint64_t snapshot_min;            /* first beat that sees the outputs */
     uint64_t record_count;            /* of all inputs; 0: a move */
-    uint32_t memory_position;         /* records of the immutable table that were consumed */
     struct compaction_counters now;   /* of this compaction */
     struct compaction_counters total; /* of all that were applied */
 };
@@ -158,7 +170,8 @@ uint64_t compaction_blocks_extra(const struct table_geometry *geometry);
 /* The most events that its apply appends to the manifest log. */
 uint64_t compaction_entry_count_max(const struct compaction *compaction);
 
-/* Records that it reads in all, the measure of work, 0 for a move; and that it has read. */
+/* Records that it reads in all, those of the immutable table that cancel in memory included: the
+ * measure of work, 0 for a move; and that it has read. */
 uint64_t compaction_record_count(const struct compaction *compaction);
 uint64_t compaction_record_done(const struct compaction *compaction);
 

@@ -2,6 +2,19 @@
 
 #include "base/assert.h"
 
+static struct key key_choose(uint64_t mask, struct key a, struct key b)
+{
+    for (uint32_t word = 0; word < 3; word += 1)
+        b.word[word] ^= (a.word[word] ^ b.word[word]) & mask;
+    return b;
+}
+
+#define LOSER_KEY                struct key
+#define LOSER_LESS(a, b)         key_less(a, b)
+#define LOSER_EQUAL(a, b)        key_equal(a, b)
+#define LOSER_CHOOSE(mask, a, b) key_choose(mask, a, b)
+#include "lsm/loser_tree_template.h"
+
 #include "base/poison.h"
 
 enum scan_source_kind { SOURCE_PERMUTED, SOURCE_SORTED, SOURCE_LEVEL };
@@ -15,7 +28,6 @@ struct scan_source {
     bool is_ended;      /* a level: no block is left */
     uint32_t begin;
     uint32_t end;
-    struct key key;                 /* of the record at hand */
     const uint8_t *records;         /* of SOURCE_SORTED and SOURCE_LEVEL */
     uint8_t level;                  /* of SOURCE_LEVEL, like all below */
     struct table_cursor *cursor;    /* idle: none of its tables is being read */
@@ -30,11 +42,12 @@ void scan_tree_init(
 {
     *scan = (struct scan_tree
     ){.permutation_max = options->permutation_max,
-      .sources_max = 1 + options->runs_max + 1 + LEVELS};
-    assert(scan->sources_max <= UINT16_MAX);
+      .sources_max = 1 + 2 * options->runs_max + LEVELS};
+    scan->loser_count_max = loser_tree_leaves(scan->sources_max);
     scan->permutation = budget_take(budget, options->permutation_max, sizeof(uint32_t), 8);
     scan->sources = budget_take(budget, scan->sources_max, sizeof(struct scan_source), 8);
-    scan->heap = budget_take(budget, scan->sources_max, sizeof(uint16_t), 8);
+    scan->loser_keys = budget_take(budget, scan->loser_count_max, sizeof(struct key), 8);
+    scan->losers = budget_take(budget, scan->loser_count_max, sizeof(uint32_t), 8);
     scan->cursors = budget_take(budget, LEVELS, sizeof(struct table_cursor), 64);
     if (budget_is_measuring(budget)) return;
     for (uint8_t level = 0; level < LEVELS; level += 1) {
@@ -60,9 +73,9 @@ static const void *source_record(const struct scan_tree *scan, const struct scan
     return source->records + (uint64_t)index * tree->format.shape.record_size;
 }
 
-static void source_key_update(const struct scan_tree *scan, struct scan_source *source)
+static struct key source_key(const struct scan_tree *scan, const struct scan_source *source)
 {
-    source->key = record_key(&scan->range.tree->format.shape, source_record(scan, source));
+    return record_key(&scan->range.tree->format.shape, source_record(scan, source));
 }
 
 static void source_pop(const struct scan_tree *scan, struct scan_source *source)
@@ -82,6 +95,11 @@ static void source_slice(const struct scan_tree *scan, struct scan_source *sourc
     const struct record_shape *shape = &tree->format.shape;
     const struct kernels *kernels = tree->format.kernels;
     source->begin = kernels->lower_bound(shape, source->records, count, scan->range.key_min);
+    source->end = source->begin;
+    if (source->begin == count) return;
+    /* Most runs have nothing in a narrow range: their next key says so. */
+    const uint8_t *first = source->records + (uint64_t)source->begin * shape->record_size;
+    if (key_less(scan->range.key_max, record_key(shape, first))) return;
     source->end = kernels->upper_bound(shape, source->records, count, scan->range.key_max);
     assert(source->begin <= source->end);
 }
@@ -179,50 +197,48 @@ static enum progress source_next_block(const struct scan_tree *scan, struct scan
     return source_fetch(scan, source);
 }
 
-/* ---- The heap ------------------------------------------------------------------------------- */
+/* ---- The order ------------------------------------------------------------------------------- */
 
-/* Whether source a gives its record before b: by key in the scan's direction, newest first. */
-static bool comes_before(const struct scan_tree *scan, uint16_t a, uint16_t b)
+/* Of sources that have no record at hand, which may not be their end: it is played as one, and the
+ * tree made anew when they have one again. */
+static struct key key_last(const struct scan_tree *scan)
 {
-    const int order = key_compare(scan->sources[a].key, scan->sources[b].key);
-    if (order == 0) return a < b;
-    return scan->range.descending ? order > 0 : order < 0;
+    return scan->range.descending ? key_min_of_all() : key_max_of(KEY_192);
 }
 
-static void heap_sift_down(struct scan_tree *scan)
+static struct loser_tree order_of(const struct scan_tree *scan)
 {
-    const uint16_t moved = scan->heap[0];
-    uint32_t hole = 0;
-    for (uint32_t child = 1; child < scan->heap_count; child = 2 * hole + 1) { /* ends: at a leaf */
-        const bool has_right = child + 1 < scan->heap_count;
-        if (has_right && comes_before(scan, scan->heap[child + 1], scan->heap[child])) child += 1;
-        if (!comes_before(scan, scan->heap[child], moved)) break;
-        scan->heap[hole] = scan->heap[child];
-        hole = child;
+    return (struct loser_tree
+    ){scan->loser_keys, scan->losers, loser_tree_leaves(scan->source_count)};
+}
+
+/* Whoever wins has the next record: by key in the scan's direction, newest first. */
+static void order_make(struct scan_tree *scan)
+{
+    struct loser_tree order;
+    loser_tree_begin(&order, scan->loser_keys, scan->losers, scan->source_count);
+    assert(order.leaves <= scan->loser_count_max);
+    for (uint32_t leaf = 0; leaf < order.leaves; leaf += 1) {
+        struct key key = key_last(scan);
+        uint32_t id = LOSER_ENDED;
+        if (leaf < scan->source_count && source_has_record(&scan->sources[leaf])) {
+            key = source_key(scan, &scan->sources[leaf]);
+            id = leaf;
+        }
+        loser_tree_enter(&order, leaf, key, id, scan->range.descending);
     }
-    scan->heap[hole] = moved;
+    scan->has_order = true;
 }
 
-static void heap_push(struct scan_tree *scan, uint16_t number)
+/* The winner's source has moved on. */
+static void order_replay(struct scan_tree *scan)
 {
-    assert(scan->heap_count < scan->source_count);
-    source_key_update(scan, &scan->sources[number]);
-    uint32_t hole = scan->heap_count;
-    scan->heap_count += 1;
-    while (hole > 0 && comes_before(scan, number, scan->heap[(hole - 1) / 2])
-    ) { /* up to the root */
-        scan->heap[hole] = scan->heap[(hole - 1) / 2];
-        hole = (hole - 1) / 2;
-    }
-    scan->heap[hole] = number;
-}
-
-static void heap_pop(struct scan_tree *scan)
-{
-    assert(scan->heap_count > 0);
-    scan->heap_count -= 1;
-    scan->heap[0] = scan->heap[scan->heap_count];
-    if (scan->heap_count > 0) heap_sift_down(scan);
+    struct loser_tree order = order_of(scan);
+    const uint32_t leaf = scan->losers[0];
+    const struct scan_source *source = &scan->sources[leaf];
+    const bool has_record = source_has_record(source);
+    const struct key key = has_record ? source_key(scan, source) : key_last(scan);
+    loser_tree_replay(&order, leaf, key, has_record ? leaf : LOSER_ENDED, scan->range.descending);
 }
 
 /* ---- The unsorted records ------------------------------------------------------------------- */
@@ -299,25 +315,20 @@ static bool permutation_fill(struct scan_tree *scan, uint32_t *count)
 static void source_add(struct scan_tree *scan, struct scan_source source)
 {
     assert(scan->source_count < scan->sources_max);
-    const uint16_t number = (uint16_t)scan->source_count;
-    scan->sources[number] = source;
+    scan->sources[scan->source_count] = source;
     scan->source_count += 1;
-    if (source.kind == SOURCE_LEVEL) {
-        scan->waiting_count += 1;
-    } else {
-        heap_push(scan, number);
-    }
+    if (source.kind == SOURCE_LEVEL) scan->waiting_count += 1;
 }
 
-static void source_add_sorted(
-    struct scan_tree *scan, const struct memory_table *table, struct memory_run run
-)
+static void source_add_runs(struct scan_tree *scan, const struct memory_table *table)
 {
-    if (run.begin == run.end) return;
-    struct scan_source source = {
-        .kind = SOURCE_SORTED, .records = memory_table_at(table, run.begin)};
-    source_slice(scan, &source, run.end - run.begin);
-    if (source_has_record(&source)) source_add(scan, source);
+    for (uint32_t index = table->run_count; index > 0; index -= 1) {
+        const struct memory_run run = table->runs[index - 1];
+        struct scan_source source = {
+            .kind = SOURCE_SORTED, .records = memory_table_at(table, run.begin)};
+        source_slice(scan, &source, run.end - run.begin);
+        if (source_has_record(&source)) source_add(scan, source);
+    }
 }
 
 enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tree_range *range)
@@ -328,7 +339,7 @@ enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tre
     assert(range->visible_count <= tree->mutable->count);
     scan->range = *range;
     scan->source_count = 0;
-    scan->heap_count = 0;
+    scan->has_order = false;
     scan->waiting_count = 0;
     scan->has_last = false;
     scan->advance_top = false;
@@ -344,10 +355,8 @@ enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tre
     if (permuted > 0) {
         source_add(scan, (struct scan_source){.kind = SOURCE_PERMUTED, .end = permuted});
     }
-    for (uint32_t run = tree->mutable->run_count; run > 0; run -= 1) {
-        source_add_sorted(scan, tree->mutable, tree->mutable->runs[run - 1]);
-    }
-    source_add_sorted(scan, tree->immutable, (struct memory_run){.end = tree->immutable->count});
+    source_add_runs(scan, tree->mutable);
+    source_add_runs(scan, tree->immutable);
     for (uint8_t level = 0; level < LEVELS; level += 1) {
         const struct table_info *table = table_first(scan, level);
         if (table == NULL) continue;
@@ -359,10 +368,10 @@ enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tre
     return TACTUS_OK;
 }
 
-/* The record at the top was given out or passed over. */
+/* The winner's record was given out or passed over. */
 static void scan_advance_top(struct scan_tree *scan)
 {
-    struct scan_source *source = &scan->sources[scan->heap[0]];
+    struct scan_source *source = &scan->sources[scan->losers[0]];
     scan->advance_top = false;
     source_pop(scan, source);
     if (!source_has_record(source) && source->kind == SOURCE_LEVEL) {
@@ -370,12 +379,7 @@ static void scan_advance_top(struct scan_tree *scan)
         if (progress == PROGRESS_FAILED) scan->failed = true;
         if (progress == PROGRESS_WAIT) scan->waiting_count += 1;
     }
-    if (source_has_record(source)) {
-        source_key_update(scan, source);
-        heap_sift_down(scan);
-    } else {
-        heap_pop(scan);
-    }
+    order_replay(scan);
 }
 
 enum scan_result scan_tree_next(struct scan_tree *scan, const void **record)
@@ -385,15 +389,16 @@ enum scan_result scan_tree_next(struct scan_tree *scan, const void **record)
         if (scan->advance_top) scan_advance_top(scan);
         if (scan->failed) return SCAN_FAILED;
         if (scan->waiting_count > 0) return SCAN_READ_AGAIN;
-        if (scan->heap_count == 0) return SCAN_END;
+        if (!scan->has_order) order_make(scan);
+        if (scan->losers[0] == LOSER_ENDED) return SCAN_END;
 
-        const struct scan_source *source = &scan->sources[scan->heap[0]];
-        const bool is_older = scan->has_last && key_equal(scan->last, source->key);
+        const struct key key = scan->loser_keys[0];
+        const bool is_older = scan->has_last && key_equal(scan->last, key);
         scan->advance_top = true;
         if (is_older) continue;
-        scan->last = source->key;
+        scan->last = key;
         scan->has_last = true;
-        const void *found = source_record(scan, source);
+        const void *found = source_record(scan, &scan->sources[scan->losers[0]]);
         if (record_is_tombstone(&scan->range.tree->format.shape, found)) continue;
         *record = found;
         return SCAN_RECORD;
@@ -410,7 +415,7 @@ enum progress scan_tree_advance(struct scan_tree *scan)
     for (uint32_t number = 0; number < scan->source_count; number += 1) {
         struct scan_source *source = &scan->sources[number];
         if (source->kind != SOURCE_LEVEL) continue;
-        if (source->is_ended || source_has_record(source)) continue; /* is in the heap, or done */
+        if (source->is_ended || source_has_record(source)) continue; /* at hand, or done */
         const enum progress progress = source_fetch(scan, source);
         if (progress == PROGRESS_FAILED) {
             scan->failed = true;
@@ -419,7 +424,7 @@ enum progress scan_tree_advance(struct scan_tree *scan)
         if (progress == PROGRESS_WAIT) {
             scan->waiting_count += 1;
         } else if (source_has_record(source)) {
-            heap_push(scan, (uint16_t)number);
+            scan->has_order = false;
         }
     }
     return scan->waiting_count > 0 ? PROGRESS_WAIT : PROGRESS_DONE;

@@ -2,8 +2,10 @@
  * left out.
  *
  * It merges, newest source first: the unsorted records of the mutable table (by a sorted list of
- * their numbers; the table is not touched), its sorted runs, the immutable table, levels 0 to 6. A
- * level is read table by table, with the next value block on its way.
+ * their numbers; the table is not touched), its sorted runs, those of the immutable table, levels 0
+ * to 6. A level is read table by table, with the next value block on its way. The newest record of
+ * a key decides, in index trees, too: it says whether the key is there whatever older ones of it
+ * are still to cancel.
  *
  * The records of one commit only may be seen, and no state may change under a scan: between start
  * and stop there is no put, discard, sort, swap or compaction_apply in the tree. Who wants to go on
@@ -47,16 +49,18 @@ struct scan_tree {
     uint32_t permutation_max;
     struct scan_source *sources; /* sources_max, borrowed from the budget */
     uint32_t sources_max;
-    uint16_t *heap; /* sources_max: sources with a record at hand, the next one first */
+    struct key *loser_keys; /* loser_count_max, both: who has the next record; see scan_tree.c */
+    uint32_t *losers;
+    uint32_t loser_count_max;
     struct table_cursor *cursors; /* one a level */
 
     struct scan_tree_range range;
     uint32_t source_count;
-    uint32_t heap_count;
+    bool has_order;         /* the loser tree is made of the records that are at hand now */
     uint32_t waiting_count; /* level sources that have no record at hand but may get one */
     struct key last;        /* the key that was decided last: older records of it are passed over */
     bool has_last;
-    bool advance_top; /* the record at the top was given out: move on before the next */
+    bool advance_top; /* the winner's record was given out: move on before the next */
     bool open;
     bool failed;
 };
@@ -64,7 +68,7 @@ struct scan_tree {
 struct scan_tree_options {
     uint32_t permutation_max; /* unsorted records that a start may find: 2 * record_max of the
                                * largest tree; with an overlay, record_max */
-    uint32_t runs_max;        /* sorted runs of a mutable table, at most */
+    uint32_t runs_max;        /* sorted runs of a memory table, at most: tree_runs_max() */
 };
 
 void scan_tree_init(

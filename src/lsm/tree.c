@@ -81,7 +81,9 @@ uint64_t tree_scratch_bytes(const struct tree_options *options)
 
 uint32_t tree_runs_max(const struct tree_options *options)
 {
-    return memory_options(options, &options->shape, memory_capacity(options)).runs_max;
+    const struct memory_table_options memory =
+        memory_options(options, &options->shape, memory_capacity(options));
+    return memory_table_run_capacity(&memory);
 }
 
 /* Tables of adjacent target levels are never made at once: they share room for what is made. */
@@ -114,6 +116,7 @@ void tree_init(struct tree *tree, struct budget *budget, const struct tree_optio
             memory_options(options, &tree->format.shape, is_idle ? 1 : capacity);
         memory_table_init(&tree->memory[index], budget, &memory);
     }
+    assert(options->overlay_count > 0 || tree_runs_max(options) <= MERGE_STREAMS_MAX);
     compactions_init(tree, budget);
     if (budget_is_measuring(budget)) return;
 
@@ -143,7 +146,8 @@ void tree_check(const struct tree *tree)
     }
     memory_table_check(tree->mutable);
     memory_table_check(tree->immutable);
-    assert(memory_table_is_sorted(tree->immutable));
+    assert(tree->immutable->sorted_count == tree->immutable->count);
+    assert(tree->immutable->count <= tree->options.value_count_max);
     assert(tree->settled_count >= tree->mutable->sorted_count);
     assert(tree->settled_count <= tree->mutable->count);
     assert(tree->mutable->count == 0 || !tree->mutable_range.is_empty);
@@ -233,13 +237,7 @@ const void *tree_get_immutable(const struct tree *tree, struct key key)
 {
     const struct memory_table *table = tree->immutable;
     if (!range_contains(&tree->immutable_range, key) || table->count == 0) return NULL;
-    assert(memory_table_is_sorted(table));
-    const struct record_shape *shape = &tree->format.shape;
-    const uint32_t index =
-        tree->format.kernels->lower_bound(shape, memory_table_at(table, 0), table->count, key);
-    if (index == table->count) return NULL;
-    const void *record = memory_table_at(table, index);
-    return key_equal(record_key(shape, record), key) ? record : NULL;
+    return memory_table_get(table, key, table->count);
 }
 
 uint32_t tree_visible_settled(const struct tree *tree)
@@ -271,25 +269,52 @@ void tree_sort_suffix(struct tree *tree)
     assert_slow((memory_table_check(tree->mutable), true));
 }
 
+/* The mutable table has the tail alone. */
+static void mutable_range_of_tail(struct tree *tree)
+{
+    assert(tree->mutable->sorted_count == 0);
+    tree->settled_count = 0;
+    tree->mutable_range = range_of_nothing;
+    for (uint32_t index = 0; index < tree->mutable->count; index += 1) {
+        const void *record = memory_table_at(tree->mutable, index);
+        range_add(&tree->mutable_range, record_key(&tree->format.shape, record));
+    }
+}
+
 void tree_swap(struct tree *tree)
 {
     assert(tree->options.overlay_count == 0);
     assert(tree_immutable_is_flushed(tree));
+    assert(tree->settled_count == tree->mutable->sorted_count);
     assert(tree->settled_count <= tree->options.value_count_max);
     struct memory_table *old = tree->mutable;
     struct memory_table *fresh = tree->immutable;
     memory_table_take_tail(fresh, old, tree->settled_count);
-    memory_table_make_immutable(old);
-
     tree->immutable_range = old->count == 0 ? range_of_nothing : tree->mutable_range;
-    tree->mutable_range = range_of_nothing;
-    for (uint32_t index = 0; index < fresh->count; index += 1) {
-        const void *record = memory_table_at(fresh, index);
-        range_add(&tree->mutable_range, record_key(&tree->format.shape, record));
-    }
     tree->mutable = fresh;
     tree->immutable = old;
-    tree->settled_count = 0;
+    mutable_range_of_tail(tree);
+}
+
+void tree_absorb(struct tree *tree)
+{
+    assert(tree->options.overlay_count == 0);
+    assert(tree->settled_count <= tree->options.value_count_max - tree->immutable->count);
+    if (tree->settled_count == 0) return; /* nor does the tail move: it is where it belongs */
+    memory_table_absorb(tree->immutable, tree->mutable, tree->settled_count);
+    range_add(&tree->immutable_range, tree->mutable_range.key_min);
+    range_add(&tree->immutable_range, tree->mutable_range.key_max);
+    if (tree->immutable->count == 0) tree->immutable_range = range_of_nothing;
+    mutable_range_of_tail(tree);
+}
+
+void tree_end_bar(struct tree *tree)
+{
+    if (tree_immutable_is_flushed(tree)) {
+        tree_swap(tree);
+    } else {
+        tree_absorb(tree);
+    }
 }
 
 void tree_immutable_reset(struct tree *tree)

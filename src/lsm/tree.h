@@ -1,6 +1,6 @@
 /* One tree: memory tables in front, seven levels of tables on disk behind, compactions between.
  *
- *   put, remove --> mutable table --swap, at a bar's end--> immutable table
+ *   put, remove --> mutable table --swap or absorb, at a bar's end--> immutable table
  *                                                              | compactions[0], next bar
  *                                                              v
  *                     level 0 --compactions[1]--> level 1 --> ... --> level 6
@@ -67,7 +67,7 @@ struct tree_options {
     uint16_t id; /* from 1; in every block and event of the tree */
     struct record_shape shape;
     enum tree_usage usage;
-    bool point_lookups;       /* tree_get_mutable is used: costs a hash over the unsorted records */
+    bool point_lookups;       /* tree_get_ functions are used: they cost a hash and a filter */
     uint32_t record_max;      /* records that one transaction, and one beat, may bring (R1) */
     uint32_t value_count_max; /* bar_beats * record_max */
     uint32_t overlay_count;   /* > 0: a read-only open; the mutable table holds so many records, and
@@ -103,7 +103,7 @@ void tree_init(struct tree *tree, struct budget *budget, const struct tree_optio
 /* Bytes of lsm_shared.scratch that a tree with these options needs. */
 uint64_t tree_scratch_bytes(const struct tree_options *options);
 
-/* Sorted runs that its mutable table may have: for scan_tree_options. */
+/* Sorted runs that one of its memory tables may have: for scan_tree_options. */
 uint32_t tree_runs_max(const struct tree_options *options);
 
 /* Tests the manifest, the memory tables' rules and that the levels are within their limits. */
@@ -146,8 +146,8 @@ void tree_settle(struct tree *tree);
  * tombstone; NULL if there is none. Borrowed until the next put, sort, swap or discard. */
 const void *tree_get_mutable(const struct tree *tree, struct key key, uint32_t visible_count);
 
-/* The record with this key in the immutable table, maybe a tombstone, or NULL. Borrowed until the
- * table is flushed. */
+/* The newest record with this key in the immutable table, maybe a tombstone, or NULL. Borrowed
+ * until a bar ends or the table is flushed. Only with point_lookups. */
 const void *tree_get_immutable(const struct tree *tree, struct key key);
 
 /* Records that every reader sees, and that the writer sees: visible_count of the functions here,
@@ -163,9 +163,17 @@ bool tree_key_range_contains(const struct tree *tree, struct key key);
 /* The beat ends (R8, 3): sorts what is settled; the tail stays as it is. */
 void tree_sort_suffix(struct tree *tree);
 
-/* The bar ends (R8, 5): what is settled becomes the immutable table, the tail moves to the new
- * mutable one. The immutable table must have been flushed, or be empty. */
+/* The bar ends (R8, 5), after tree_sort_suffix(): what is settled goes to the immutable table, the
+ * tail is all that is left in the mutable one. If the immutable table is flushed, the two change
+ * roles, and no record moves but the tail's; else it absorbs what is settled. */
+void tree_end_bar(struct tree *tree);
+
+/* Its two cases: the immutable table is flushed, or empty. */
 void tree_swap(struct tree *tree);
+
+/* Or it is not, as its compaction was put off (R9): that is only done while both together have at
+ * most value_count_max records. */
+void tree_absorb(struct tree *tree);
 
 /* The immutable table is in level 0 now: empties it. For compaction_apply alone. */
 void tree_immutable_reset(struct tree *tree);

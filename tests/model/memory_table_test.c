@@ -1,5 +1,6 @@
 /* The memory tables of one tree and an oracle are given the same random operations and must stay
- * the same: puts and removes in nested scopes, discards, commits, beats' and bars' ends, flushes.
+ * the same: puts and removes in nested scopes, discards, commits, beats' ends, bars' ends with a
+ * flush before them or an absorb instead, in chains until the table is full to the last record.
  *
  * The oracle is an array with the key's number as its index. What readers see is asked of the
  * tables twice: by get(), and by walking all records from the newest to the oldest. Sixteen keys
@@ -14,6 +15,7 @@
 
 #include "base/integer.h"
 #include "base/random.h"
+#include "lsm/run_merge.h"
 #include "support/test.h"
 
 #include <stdlib.h>
@@ -41,7 +43,13 @@ struct model {
     uint32_t marks_count;
     struct memory_table_mark marks[MARKS_MAX];
     struct view at_mark[MARKS_MAX];
-    uint64_t annihilated; /* tables that ended with nothing in them */
+    struct counts {
+        uint64_t annihilated; /* tables that ended with nothing in them, or gave nothing */
+        uint64_t absorbed;
+        uint64_t filled; /* absorbs that left no room */
+        uint64_t merged; /* absorbs that left fewer runs than came together */
+        uint64_t stops;  /* pieces after which a flush went on */
+    } counts;
 };
 
 /* ---- Records -------------------------------------------------------------------------------- */
@@ -125,7 +133,7 @@ static void compare(const struct model *model)
 {
     memory_table_check(model->mutable);
     memory_table_check(model->immutable);
-    EXPECT(memory_table_is_sorted(model->immutable));
+    EXPECT(model->immutable->sorted_count == model->immutable->count);
     EXPECT(model->settled_count >= model->mutable->sorted_count);
     compare_view(model, &model->all, model->mutable->count);
     compare_view(model, &model->settled, model->settled_count);
@@ -189,44 +197,96 @@ static void end_beat(struct model *model)
     model->settled_count = memory_table_sort_suffix(model->mutable, model->settled_count);
 }
 
+static void flush_record(struct model *model, const uint8_t *record)
+{
+    for (uint32_t key = 0; key < KEYS; key += 1) {
+        uint64_t words[RECORD_WORDS];
+        record_of(model, words, key, 1);
+        if (!key_equal(record_key(&model->shape, words), record_key(&model->shape, record))) {
+            continue;
+        }
+        const uint64_t value = value_of(model, record);
+        if (model->usage == TREE_INDEX) {
+            EXPECT((model->disk.value[key] != 0) == (value == 0)); /* its promises hold */
+        }
+        model->disk.value[key] = value;
+    }
+}
+
+/* In pieces of any size, as a compaction takes them: together they are one run without
+ * duplicates, and account for every record. */
 static void flush(struct model *model)
 {
-    for (uint32_t index = 0; index < model->immutable->count; index += 1) {
-        const uint8_t *record = memory_table_at(model->immutable, index);
-        for (uint32_t key = 0; key < KEYS; key += 1) {
-            uint64_t words[RECORD_WORDS];
-            record_of(model, words, key, 1);
-            if (!key_equal(record_key(&model->shape, words), record_key(&model->shape, record))) {
-                continue;
-            }
-            const uint64_t value = value_of(model, record);
-            if (model->usage == TREE_INDEX) {
-                EXPECT((model->disk.value[key] != 0) == (value == 0)); /* its promises hold */
-            }
-            model->disk.value[key] = value;
+    const uint32_t input_max = (uint32_t)random_range(&model->random, 2, 12);
+    const struct record_shape *shape = &model->shape;
+    uint8_t target[12 * RECORD_WORDS * sizeof(uint64_t)];
+    struct run_merge merge;
+    struct key last = key_min_of_all();
+    uint32_t produced = 0;
+    uint32_t consumed = 0;
+    run_merge_begin(&merge, model->immutable);
+    while (merge.remaining > 0) {
+        const struct run_merge_piece piece = run_merge_next(&merge, target, input_max);
+        EXPECT(piece.consumed > 0 && piece.consumed <= input_max);
+        EXPECT(piece.consumed == piece.count + piece.replaced + 2 * piece.cancelled);
+        EXPECT(model->usage == TREE_INDEX ? piece.replaced == 0 : piece.cancelled == 0);
+        for (uint32_t index = 0; index < piece.count; index += 1) {
+            const uint8_t *record = (const uint8_t *)piece.records + index * shape->record_size;
+            EXPECT(produced == 0 || key_less(last, record_key(shape, record)));
+            last = record_key(shape, record);
+            flush_record(model, record);
+            produced += 1;
         }
+        consumed += piece.consumed;
+        model->counts.stops += merge.remaining > 0;
     }
+    EXPECT(consumed == model->immutable->count);
+    model->counts.annihilated += consumed > 0 && produced == 0;
     memory_table_reset(model->immutable);
 }
 
-/* A bar ends: with or without the beat's sort before it, as the whole is sorted anyway. */
-static void end_bar(struct model *model)
+static bool may_absorb(const struct model *model)
 {
-    const bool has_run = model->mutable->run_count < model->mutable->runs_max;
-    if (has_run && random_chance(&model->random, 1, 2)) end_beat(model);
+    const struct memory_table *table = model->immutable;
+    return table->count > 0 && model->settled_count <= table->capacity - table->count;
+}
+
+static void absorb(struct model *model)
+{
+    const uint32_t runs = model->immutable->run_count + model->mutable->run_count;
+    memory_table_absorb(model->immutable, model->mutable, model->settled_count);
+    model->counts.absorbed += 1;
+    model->counts.annihilated += model->immutable->count == 0;
+    model->counts.filled += model->immutable->count == model->immutable->capacity;
+    model->counts.merged += model->immutable->run_count < runs;
+}
+
+static void swap(struct model *model)
+{
     flush(model);
     memory_table_take_tail(model->immutable, model->mutable, model->settled_count);
-    memory_table_make_immutable(model->mutable);
-    struct memory_table *swap = model->mutable;
+    struct memory_table *old = model->mutable;
     model->mutable = model->immutable;
-    model->immutable = swap;
+    model->immutable = old;
+    model->counts.annihilated += model->immutable->count == 0;
+}
+
+static void end_bar(struct model *model)
+{
+    end_beat(model);
+    if (may_absorb(model) && random_chance(&model->random, 7, 8)) {
+        absorb(model);
+    } else {
+        swap(model);
+    }
     model->settled_count = 0;
     model->marks_count = 0;
-    if (model->immutable->count > 0) {
-        const uint8_t *first = memory_table_at(model->immutable, 0);
-        EXPECT(key_equal(memory_table_key_min(model->immutable), record_key(&model->shape, first)));
+    const struct memory_table *table = model->immutable;
+    for (uint32_t index = 0; index < table->count; index += 1) {
+        const struct key key = record_key(&model->shape, memory_table_at(table, index));
+        EXPECT(!key_less(key, memory_table_key_min(table)));
+        EXPECT(!key_less(memory_table_key_max(table), key));
     }
-    model->annihilated += model->immutable->count == 0;
 }
 
 /* ---- Run ------------------------------------------------------------------------------------ */
@@ -286,8 +346,8 @@ static void step(struct model *model)
         discard(model);
     } else if (roll < 90) {
         settle(model);
-    } else if (roll < 96 && model->mutable->run_count < model->mutable->runs_max) {
-        end_beat(model);
+    } else if (roll < 96 && model->mutable->run_count + 1 < model->mutable->runs_max) {
+        end_beat(model); /* with room for the run of the bar's last beat */
     } else {
         end_bar(model);
     }
@@ -296,7 +356,7 @@ static void step(struct model *model)
 TEST(memory_table, behaves_like_the_model)
 {
     const struct test_seeds seeds = test_seeds(300);
-    uint64_t annihilated = 0;
+    struct counts counts = {0};
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
         struct model model;
         test_seed_begin(seed);
@@ -305,11 +365,20 @@ TEST(memory_table, behaves_like_the_model)
             step(&model);
             compare(&model);
         }
-        annihilated += model.annihilated;
+        counts.annihilated += model.counts.annihilated;
+        counts.absorbed += model.counts.absorbed;
+        counts.filled += model.counts.filled;
+        counts.merged += model.counts.merged;
+        counts.stops += model.counts.stops;
         free(model.region);
         free(model.scratch);
     }
-    if (seeds.count >= 100) EXPECT(annihilated > 0);
+    if (seeds.count < 100) return;
+    EXPECT(counts.annihilated > 100);
+    EXPECT(counts.absorbed > 1000);
+    EXPECT(counts.filled > 10);
+    EXPECT(counts.merged > 1000);
+    EXPECT(counts.stops > 1000);
 }
 
 TEST_MAIN()

@@ -75,7 +75,12 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
     node_pool_init(&fixture->nodes, budget, options->tables_max);
     manifest_log_init(&fixture->log, budget, &log);
     block_supply_init(&fixture->supply, budget, LSM_FIXTURE_SUPPLY);
-    compaction_pool_init(&fixture->pool, &storage->grid, &fixture->supply, &storage->fault);
+    const struct compaction_pool_options pool = {
+        .grid = &storage->grid,
+        .supply = &fixture->supply,
+        .fault = &storage->fault,
+        .block_size = storage->layout.block_size};
+    compaction_pool_init(&fixture->pool, budget, &pool);
     tree_init(&fixture->tree, budget, &tree);
     scan_tree_init(&fixture->scan, budget, &scan);
 }
@@ -268,7 +273,7 @@ enum tactus_status lsm_fixture_boundary(struct lsm_fixture *fixture, bool captur
 
     tree_sort_suffix(&fixture->tree);
     if ((fixture->beat + 1) % (bar / 2) == 0 && is_new) TRY(lsm_fixture_half_bar_end(fixture));
-    if (ends_bar) tree_swap(&fixture->tree);
+    if (ends_bar) tree_end_bar(&fixture->tree);
     if (has_effect && checkpoint_effect_is_pending(&fixture->storage.checkpoint)) {
         checkpoint_effect(&fixture->storage.checkpoint);
     }

@@ -58,7 +58,7 @@ TEST(sizing, sale_by_default)
     expect_tree(4, 24, 25, 0);
     expect_tree(8, 24, 25, 0);
     EXPECT(sizing.memory_tables_bytes == 2ULL * 9 * 2048 * 376);
-    EXPECT(sizing.sort_scratch_bytes == 9 * 2048 * 120);
+    EXPECT(sizing.sort_scratch_bytes == 2 * 2048 * 120);
     EXPECT(sizing.tables_max == 10485);
     EXPECT(sizing.entry_bytes_max == 266240);
     EXPECT(sizing.journal_bytes == 25 * MIB);

@@ -209,6 +209,112 @@ TEST(compaction, of_a_flush_takes_in_small_neighbours)
     end();
 }
 
+static void beat(void)
+{
+    tree_settle(&fixture.tree);
+    EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+}
+
+TEST(compaction, merges_the_runs_of_the_immutable_table)
+{
+    begin(TREE_GENERAL);
+    put_range(301, 60);
+    beat();
+    put_range(101, 100);
+    beat();
+    put_range(151, 100);
+    remove_range(101, 1);
+    beat();
+    bar();
+    const struct memory_table *immutable = fixture.tree.immutable;
+    EXPECT(immutable->run_count == 3 && immutable->count == 60 + 100 + 100 + 1);
+    bar();
+    EXPECT(total(0)->records_in == 261 && total(0)->records_out == 209);
+    EXPECT(total(0)->records_replaced == 51 && total(0)->records_dropped == 1);
+    EXPECT(first_of(0)->value_count == 209);
+    EXPECT(key_equal(first_of(0)->key_min, key_from_u64(102)));
+    end();
+}
+
+TEST(compaction, of_an_immutable_table_that_cancels_leaves_no_table)
+{
+    begin(TREE_INDEX);
+    put_range(1, 100);
+    beat();
+    remove_range(1, 100);
+    bar();
+    EXPECT(fixture.tree.immutable->count == 200);
+    bar();
+    EXPECT(tree_immutable_is_flushed(&fixture.tree));
+    EXPECT(count_of(0) == 0);
+    EXPECT(total(0)->records_in == 200 && total(0)->records_cancelled == 200);
+    EXPECT(total(0)->tables_out == 0 && fixture.log.extents.count == 0);
+    end();
+}
+
+TEST(compaction, counts_what_cancels_in_memory_and_what_cancels_on_disk)
+{
+    begin(TREE_INDEX);
+    put_range(1, 100);
+    bar();
+    bar();
+    remove_range(1, 50);
+    beat();
+    put_range(1, 10);
+    put_range(200, 20);
+    beat();
+    remove_range(200, 20);
+    bar();
+    EXPECT(fixture.tree.immutable->count == 100);
+    bar();
+    EXPECT(total(0)->records_in == 100 + 100 + 100 && total(0)->records_out == 100 + 60);
+    EXPECT(total(0)->records_cancelled == 2 * (10 + 20 + 40));
+    EXPECT(first_of(0)->value_count == 60);
+    end();
+}
+
+/* Instalment by instalment, each as small as can be: what cancels in memory is work, too. */
+TEST(compaction, goes_on_within_the_immutable_table)
+{
+    begin(TREE_INDEX);
+    put_range(1, 100);
+    beat();
+    remove_range(1, 100);
+    beat();
+    put_range(400, 100);
+    beat();
+    put_range(250, 100);
+    beat();
+    EXPECT(fixture.tree.immutable->run_count == 3);
+    beat();
+    beat(); /* the second half-bar opens */
+    struct compaction *flush = &fixture.tree.compactions[0];
+    EXPECT(compaction_is_selected(flush) && compaction_record_count(flush) == 400);
+    struct grid *grid = &fixture.storage.grid;
+    struct free_set_reservation reservation;
+    const uint64_t blocks = compaction_block_count_max(flush, 400);
+    EXPECT(free_set_reserve(&grid->free_set, blocks, &reservation));
+    block_supply_fill(&fixture.supply, &grid->free_set, &reservation);
+
+    compaction_begin(flush);
+    const uint32_t block_records = fixture.tree.format.geometry.records_per_block;
+    uint32_t instalments = 0;
+    while (!compaction_is_finished(flush)) {
+        const uint64_t before = compaction_record_done(flush);
+        EXPECT(compaction_advance(flush, before + 1) == PROGRESS_DONE);
+        EXPECT(compaction_record_done(flush) > before);
+        EXPECT(compaction_record_done(flush) <= before + block_records);
+        EXPECT(flush->now.records_in - flush->now.records_cancelled == flush->now.records_out);
+        instalments += 1;
+    }
+    EXPECT(instalments >= 2 && compaction_record_done(flush) == 400);
+    EXPECT(block_supply_settle(&fixture.supply, grid, &reservation) == TACTUS_OK);
+    bar(); /* applies it */
+    EXPECT(total(0)->records_out == 200 && total(0)->records_cancelled == 200);
+    EXPECT(first_of(0)->value_count == 200);
+    end();
+}
+
 TEST(compaction, fills_tables_beyond_what_a_bar_brings)
 {
     begin(TREE_GENERAL);

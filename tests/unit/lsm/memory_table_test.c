@@ -1,6 +1,7 @@
 #include "lsm/memory_table.h"
 
 #include "base/integer.h"
+#include "base/random.h"
 #include "support/test.h"
 
 #include <stdlib.h>
@@ -13,8 +14,9 @@ struct pair {
 #define DEAD RECORD_TOMBSTONE
 
 static struct record_shape shape;
-static _Alignas(4096) uint8_t region[1 << 16];
-static uint8_t scratch[1 << 14];
+static uint32_t suffix_max; /* of new tables; 0: their capacity */
+static _Alignas(4096) uint8_t region[1 << 17];
+static uint8_t scratch[1 << 16];
 
 static struct memory_table table_new(enum tree_usage usage, uint32_t capacity, uint32_t runs_max)
 {
@@ -27,6 +29,7 @@ static struct memory_table table_new(enum tree_usage usage, uint32_t capacity, u
         .point_lookups = true,
         .capacity = capacity,
         .runs_max = runs_max,
+        .suffix_max = suffix_max,
     };
     budget_measure_begin(&budget);
     memory_table_init(&table, &budget, &options);
@@ -36,7 +39,8 @@ static struct memory_table table_new(enum tree_usage usage, uint32_t capacity, u
     budget_carve_begin(&budget, region, sizeof region);
     memory_table_init(&table, &budget, &options);
     EXPECT(budget_used(&budget) == size);
-    EXPECT(memory_table_scratch_size(&options) == (uint64_t)capacity * 16);
+    const uint32_t unsorted = suffix_max == 0 ? capacity : suffix_max;
+    EXPECT(memory_table_scratch_size(&options) == (uint64_t)unsorted * 16);
     memory_table_set_scratch(&table, scratch, sizeof scratch);
     return table;
 }
@@ -97,9 +101,6 @@ TEST(memory_table, get_answers_with_tombstones)
     sort(&table);
     EXPECT(get(&table, 7) == DEAD);
     EXPECT(table.run_count == 2);
-    memory_table_make_immutable(&table);
-    EXPECT(get(&table, 7) == DEAD); /* it may hide what lies on disk */
-    EXPECT(table.count == 1);
 }
 
 TEST(memory_table, get_sees_only_what_is_visible)
@@ -208,19 +209,25 @@ TEST(memory_table, index_pairs_cancel_and_the_odd_one_stays)
     EXPECT(pair != NULL && pair->value == (1 | DEAD));
 }
 
-TEST(memory_table, runs_cancel_only_when_they_meet)
+/* The other table of the tree. */
+static struct memory_table other_table(uint32_t capacity, uint32_t runs_max)
 {
-    struct memory_table table = table_new(TREE_INDEX, 10, 4);
-    put(&table, 7, 1);
-    put(&table, 8, 1);
-    sort(&table);
-    put(&table, 7, 1 | DEAD);
-    sort(&table);
-    EXPECT(table.count == 3 && table.run_count == 2);
-    put(&table, 8, 1 | DEAD);
-    memory_table_make_immutable(&table); /* of two runs and an unsorted suffix */
-    memory_table_check(&table);
-    EXPECT(table.count == 0 && table.run_count == 0);
+    static _Alignas(64) uint8_t other_region[1 << 17];
+    struct budget budget;
+    struct memory_table table;
+    const bool is_index = shape.key_bits == KEY_128;
+    const struct memory_table_options options = {
+        .shape = &shape,
+        .usage = is_index ? TREE_INDEX : TREE_GENERAL,
+        .point_lookups = true,
+        .capacity = capacity,
+        .runs_max = runs_max,
+        .suffix_max = suffix_max};
+    bytes_zero(other_region, sizeof other_region);
+    budget_carve_begin(&budget, other_region, sizeof other_region);
+    memory_table_init(&table, &budget, &options);
+    memory_table_set_scratch(&table, scratch, sizeof scratch);
+    return table;
 }
 
 TEST(memory_table, take_tail_moves_the_open_scope_to_the_next_bar)
@@ -231,17 +238,9 @@ TEST(memory_table, take_tail_moves_the_open_scope_to_the_next_bar)
     put(&old, 2, 21); /* the tail */
     put(&old, 3, 30);
 
-    static _Alignas(64) uint8_t other_region[1 << 12];
-    struct budget budget;
-    struct memory_table next;
-    const struct memory_table_options options = {
-        .shape = &shape, .point_lookups = true, .capacity = 20, .runs_max = 4};
-    bytes_zero(other_region, sizeof other_region);
-    budget_carve_begin(&budget, other_region, sizeof other_region);
-    memory_table_init(&next, &budget, &options);
-
+    struct memory_table next = other_table(20, 4);
+    EXPECT(memory_table_sort_suffix(&old, 2) == 2);
     memory_table_take_tail(&next, &old, 2);
-    memory_table_make_immutable(&old);
     memory_table_check(&old);
     memory_table_check(&next);
     EXPECT(old.count == 2 && next.count == 2);
@@ -249,6 +248,156 @@ TEST(memory_table, take_tail_moves_the_open_scope_to_the_next_bar)
     EXPECT(get(&next, 2) == 21 && get(&next, 3) == 30 && get(&next, 1) == 0);
     memory_table_discard(&next, memory_table_mark_at(&next, 0));
     EXPECT(next.count == 0);
+}
+
+/* A bar ends: all but the last `tail` records are settled. */
+static void absorb(struct memory_table *immutable, struct memory_table *mutable, uint32_t tail)
+{
+    const uint32_t settled = memory_table_sort_suffix(mutable, mutable->count - tail);
+    memory_table_absorb(immutable, mutable, settled);
+    memory_table_check(immutable);
+    memory_table_check(mutable);
+}
+
+TEST(memory_table, absorb_takes_what_is_settled_and_leaves_the_tail)
+{
+    struct memory_table mutable = table_new(TREE_GENERAL, 40, 4);
+    struct memory_table immutable = other_table(40, 4);
+    put(&immutable, 1, 10);
+    put(&immutable, 2, 20);
+    sort(&immutable);
+    put(&mutable, 2, 21);
+    put(&mutable, 3, DEAD);
+    put(&mutable, 3, 31); /* the tail */
+    put(&mutable, 4, 40);
+    const struct memory_table_mark mark = memory_table_mark_at(&mutable, 2);
+    absorb(&immutable, &mutable, 2);
+    EXPECT(immutable.count == 3); /* two runs of two are one: 20 is gone */
+    EXPECT(get(&immutable, 1) == 10 && get(&immutable, 2) == 21 && get(&immutable, 3) == DEAD);
+    EXPECT(mutable.count == 2 && mutable.sorted_count == 0);
+    EXPECT(get(&mutable, 2) == 0 && get(&mutable, 3) == 31 && get(&mutable, 4) == 40);
+    EXPECT(mark.generation != mutable.generation);
+    memory_table_discard(&mutable, memory_table_mark_at(&mutable, 1));
+    EXPECT(get(&mutable, 4) == 0 && get(&mutable, 3) == 31);
+}
+
+TEST(memory_table, absorb_of_nothing_changes_nothing)
+{
+    struct memory_table mutable = table_new(TREE_GENERAL, 40, 4);
+    struct memory_table immutable = other_table(40, 4);
+    put(&immutable, 1, 10);
+    sort(&immutable);
+    put(&mutable, 2, 20);
+    const struct memory_table_mark mark = memory_table_mark(&mutable);
+    put(&mutable, 3, 30);
+    absorb(&immutable, &mutable, 2);
+    EXPECT(immutable.count == 1 && mutable.count == 2);
+    memory_table_discard(&mutable, mark);
+    EXPECT(get(&mutable, 2) == 20 && get(&mutable, 3) == 0);
+}
+
+TEST(memory_table, absorb_goes_to_the_exact_capacity)
+{
+    struct memory_table mutable = table_new(TREE_GENERAL, 256, 4);
+    struct memory_table immutable = other_table(256, 4);
+    for (uint64_t index = 0; index < 256; index += 1) {
+        put(&mutable, index * 37 % 256, index + 1);
+        absorb(&immutable, &mutable, 0);
+        EXPECT(immutable.count == index + 1 && mutable.count == 0);
+    }
+    EXPECT(immutable.count == immutable.capacity);
+    for (uint64_t index = 0; index < 256; index += 1)
+        EXPECT(get(&immutable, index * 37 % 256) == index + 1);
+}
+
+TEST(memory_table, absorb_annihilates_a_whole_table)
+{
+    struct memory_table mutable = table_new(TREE_INDEX, 40, 4);
+    struct memory_table immutable = other_table(40, 4);
+    put(&immutable, 7, 1);
+    put(&immutable, 8, 1);
+    sort(&immutable);
+    put(&mutable, 7, 1 | DEAD);
+    sort(&mutable);
+    put(&mutable, 8, 1 | DEAD);
+    absorb(&immutable, &mutable, 0);
+    EXPECT(immutable.count == 0 && immutable.run_count == 0);
+    put(&mutable, 7, 1); /* and is used again */
+    absorb(&immutable, &mutable, 0);
+    EXPECT(immutable.count == 1);
+}
+
+/* Runs that ascend from bar to bar become one, others stay few: long ones, and short ones each
+ * twice as long as the next. */
+TEST(memory_table, absorb_keeps_runs_few_over_thousands_of_bars)
+{
+    struct random random;
+    random_init(&random, 5);
+    for (uint32_t round = 0; round < 3; round += 1) {
+        suffix_max = 398;
+        struct memory_table mutable = table_new(TREE_GENERAL, 3000, 8);
+        struct memory_table immutable = other_table(3000, 8);
+        EXPECT(immutable.long_run == 200);
+        uint32_t most = 0;
+        for (uint32_t bar = 0; immutable.count < 2900; bar += 1) {
+            for (uint32_t beat = 0; beat < 3; beat += 1) {
+                const uint64_t count = round == 2 ? random_below(&random, 30) : 1;
+                for (uint64_t index = 0; index < count; index += 1) {
+                    const struct pair pair = {round == 0 ? bar * 3 + beat : random_u64(&random), 1};
+                    memory_table_put(&mutable, &pair);
+                }
+                memory_table_sort_suffix(&mutable, mutable.count);
+            }
+            memory_table_absorb(&immutable, &mutable, mutable.count);
+            most = max_u32(most, immutable.run_count);
+            for (uint32_t run = 1; run < immutable.run_count; run += 1) {
+                const struct memory_run older = immutable.runs[run - 1];
+                const struct memory_run newer = immutable.runs[run];
+                const uint32_t length = older.end - older.begin;
+                EXPECT(length >= 200 || length >= 2 * (newer.end - newer.begin));
+            }
+        }
+        memory_table_check(&immutable);
+        EXPECT(round == 0 ? most == 1 : most > 4);
+        EXPECT(most <= 3000 / 200 + 8);
+    }
+    suffix_max = 0;
+}
+
+TEST(memory_table, filter_spares_a_search_of_the_runs)
+{
+    struct memory_table table = table_new(TREE_GENERAL, 60, 4);
+    put(&table, 7, 1);
+    sort(&table);
+    store_u64(table.records, 8); /* where a search would find it */
+    EXPECT(get(&table, 8) == 0);
+    const struct pair unsorted = {9, 1};
+    memory_table_put(&table, &unsorted);
+    EXPECT(get(&table, 9) == 1); /* what is unsorted is not the filter's */
+}
+
+TEST(memory_table, filter_spares_a_search_of_the_other_runs)
+{
+    struct memory_table table = table_new(TREE_GENERAL, 60, 4);
+    put(&table, 7, 1);
+    sort(&table);
+    put(&table, 5, 2);
+    put(&table, 9, 2);
+    sort(&table);
+    EXPECT(table.run_count == 2);
+    store_u64(table.records + 16, 7); /* where a search of the newer run would find it */
+    EXPECT(get(&table, 7) == 1 && get(&table, 9) == 2);
+}
+
+TEST(memory_table, filter_forgets_with_a_reset)
+{
+    struct memory_table table = table_new(TREE_GENERAL, 60, 4);
+    for (uint64_t key = 0; key < 60; key += 1)
+        put(&table, key, 1);
+    sort(&table);
+    memory_table_reset(&table);
+    for (uint32_t word = 0; word < table.filter.word_count; word += 1)
+        EXPECT(table.filter.words[word] == 0);
 }
 
 TEST(memory_table, key_min_and_key_max_are_over_all_runs)
@@ -270,7 +419,7 @@ TEST(memory_table, reset_forgets_everything)
     struct memory_table table = table_new(TREE_GENERAL, 4, 4);
     for (uint64_t key = 0; key < 4; key += 1)
         put(&table, 9 - key, 1);
-    memory_table_make_immutable(&table);
+    sort(&table);
     memory_table_reset(&table);
     memory_table_check(&table);
     EXPECT(table.count == 0 && get(&table, 9) == 0);
@@ -287,9 +436,8 @@ TEST(memory_table, a_table_can_be_filled_to_the_last_record)
     for (uint64_t index = 0; index < 500; index += 1) {
         EXPECT(get(&table, index * 7919 % 500) == index + 1);
     }
-    memory_table_make_immutable(&table);
-    memory_table_check(&table);
-    EXPECT(table.count == 500);
+    sort(&table);
+    EXPECT(table.count == 500 && memory_table_is_sorted(&table));
     for (uint64_t index = 0; index < 500; index += 1) {
         EXPECT(get(&table, index * 7919 % 500) == index + 1);
     }

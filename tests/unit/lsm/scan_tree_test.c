@@ -7,17 +7,22 @@ static struct lsm_fixture fixture;
 static struct simulated_disk *disk;
 static struct lsm_fixture_options options;
 
-static void begin(void)
+static void begin_as(enum tree_usage usage)
 {
     options = (struct lsm_fixture_options
-    ){.shape = record_shape_id64(),
-      .usage = TREE_GENERAL,
-      .point_lookups = true,
+    ){.shape = usage == TREE_INDEX ? record_shape_index64() : record_shape_id64(),
+      .usage = usage,
+      .point_lookups = usage == TREE_GENERAL,
       .record_max = 10,
       .bar_beats = 4};
     disk = lsm_fixture_disk(1, &options);
     lsm_fixture_begin(&fixture, disk, &options);
     lsm_fixture_create(&fixture);
+}
+
+static void begin(void)
+{
+    begin_as(TREE_GENERAL);
 }
 
 static void end(void)
@@ -52,13 +57,19 @@ static void bar(bool capture)
     EXPECT(lsm_fixture_bar(&fixture, capture) == TACTUS_OK);
 }
 
+static struct key key_of(uint64_t id, uint64_t timestamp)
+{
+    const bool is_index = options.usage == TREE_INDEX;
+    return is_index ? key_from_prefix64(id, timestamp) : key_from_u64(id);
+}
+
 static enum tactus_status start(uint64_t key_min, uint64_t key_max, bool descending)
 {
     scan_tree_stop(&fixture.scan);
     const struct scan_tree_range range = {
         .tree = &fixture.tree,
-        .key_min = key_from_u64(key_min),
-        .key_max = key_from_u64(key_max),
+        .key_min = key_of(key_min, 0),
+        .key_max = key_of(key_max, UINT64_MAX >> 1),
         .descending = descending,
         .visible_count = tree_visible_all(&fixture.tree)};
     return scan_tree_start(&fixture.scan, &range);
@@ -123,6 +134,75 @@ TEST(scan_tree, gives_the_newest_record_wherever_the_older_ones_are)
     EXPECT(holds(2, 5, wanted + 1, 4));
     EXPECT(holds(4, 4, wanted + 3, 1));
     EXPECT(holds(7, 9, NULL, 0));
+    end();
+}
+
+/* Every source at once, and equal keys in all of them; the immutable table has runs of its own. */
+TEST(scan_tree, merges_the_runs_of_the_immutable_table)
+{
+    begin();
+    for (uint64_t beats = 0; beats < 3; beats += 1) {
+        for (uint64_t id = 1 + beats % 2; id <= 9 - beats; id += 2)
+            put(id, id * 10 + beats);
+        if (beats == 1) remove_id(9);
+        beat();
+    }
+    bar(false);
+    EXPECT(fixture.tree.immutable->run_count == 3);
+    const uint64_t wanted[] = {12, 21, 32, 41, 52, 61, 72, 81};
+    EXPECT(holds(0, UINT64_MAX, wanted, 8));
+    EXPECT(holds(3, 6, wanted + 2, 4));
+    EXPECT(holds(9, 9, NULL, 0));
+
+    put(9, 95);
+    remove_id(5);
+    put(2, 25);
+    const uint64_t with_newer[] = {12, 25, 32, 41, 61, 72, 81, 95};
+    EXPECT(holds(0, UINT64_MAX, with_newer, 8));
+    end();
+}
+
+TEST(scan_tree, of_an_index_lets_the_newest_of_put_and_remove_decide)
+{
+    begin_as(TREE_INDEX);
+    const uint64_t first[2] = {1, 11};
+    const uint64_t second[2] = {2, 22};
+    const uint64_t third[2] = {3, 33};
+    tree_put(&fixture.tree, first);
+    tree_put(&fixture.tree, second);
+    beat();
+    tree_remove(&fixture.tree, first);
+    tree_put(&fixture.tree, third);
+    beat();
+    tree_put(&fixture.tree, first);
+    tree_remove(&fixture.tree, second);
+    bar(false);
+    EXPECT(fixture.tree.immutable->count == 6 && fixture.tree.immutable->run_count == 3);
+    const uint64_t wanted[] = {11, 33};
+    EXPECT(holds(0, UINT64_MAX, wanted, 2));
+    EXPECT(holds(2, 2, NULL, 0));
+    tree_remove(&fixture.tree, third);
+    tree_put(&fixture.tree, second);
+    const uint64_t now[] = {11, 22};
+    EXPECT(holds(0, UINT64_MAX, now, 2));
+    end();
+}
+
+TEST(scan_tree, has_room_for_as_many_runs_as_absorbing_leaves)
+{
+    begin();
+    uint64_t wanted[40];
+    for (uint64_t id = 0; id < 40; id += 1)
+        wanted[id] = id + 100;
+    for (uint64_t round = 0; round < 40; round += 1) {
+        const uint64_t id = round * 17 % 40;
+        put(id, id + 100);
+        tree_settle(&fixture.tree);
+        tree_sort_suffix(&fixture.tree);
+        tree_absorb(&fixture.tree);
+    }
+    EXPECT(fixture.tree.immutable->count == 40 && fixture.tree.immutable->run_count > 2);
+    EXPECT(holds(0, UINT64_MAX, wanted, 40));
     end();
 }
 

@@ -100,6 +100,94 @@ TEST(tree, remove_hides_the_record_and_leaves_its_argument_alone)
     end();
 }
 
+/* Ends a bar of one beat, without the compaction that would flush the immutable table. */
+static void end_bar(void)
+{
+    tree_settle(&fixture.tree);
+    tree_sort_suffix(&fixture.tree);
+    tree_end_bar(&fixture.tree);
+    tree_check(&fixture.tree);
+}
+
+TEST(tree, end_of_a_bar_moves_no_record_to_the_immutable_table)
+{
+    begin();
+    put(9, 90);
+    tree_settle(&fixture.tree);
+    tree_sort_suffix(&fixture.tree);
+    put(5, 50);
+    tree_settle(&fixture.tree);
+    tree_sort_suffix(&fixture.tree);
+    const struct memory_table *mutable = fixture.tree.mutable;
+    tree_end_bar(&fixture.tree);
+    EXPECT(fixture.tree.immutable == mutable);
+    EXPECT(mutable->run_count == 2 && mutable->count == 2);
+    EXPECT(get(5) == 50 && get(9) == 90 && get(7) == 0);
+    end();
+}
+
+TEST(tree, absorbs_until_both_tables_are_full)
+{
+    begin();
+    const uint32_t most = fixture.tree.options.value_count_max;
+    for (uint64_t id = 1; id <= most; id += 1) {
+        put(id * 7 % (most + 1), id);
+        end_bar();
+        EXPECT(fixture.tree.immutable->count == id);
+        EXPECT(tree_visible_all(&fixture.tree) == 0);
+    }
+    EXPECT(fixture.tree.immutable->run_count > 1);
+    for (uint64_t id = 1; id <= most; id += 1)
+        EXPECT(get(id * 7 % (most + 1)) == id);
+    EXPECT(!tree_key_range_contains(&fixture.tree, key_from_u64(most + 1)));
+    for (uint32_t bar = 0; bar < 2; bar += 1)
+        EXPECT(lsm_fixture_bar(&fixture, false) == TACTUS_OK);
+    EXPECT(tree_immutable_is_flushed(&fixture.tree));
+    EXPECT(fixture.tree.compactions[0].total.records_in == most);
+    EXPECT(get(7) == 1);
+    end();
+}
+
+TEST(tree, absorbs_behind_the_open_transaction)
+{
+    begin();
+    put(1, 10);
+    put(2, 20);
+    end_bar();
+    put(2, 21);
+    put(3, 30);
+    tree_settle(&fixture.tree);
+    const struct tree_mark mark = tree_mark(&fixture.tree);
+    put(3, 31);
+    put(400, 40);
+    tree_sort_suffix(&fixture.tree);
+    tree_end_bar(&fixture.tree);
+    EXPECT(mark.memory.generation != tree_mark(&fixture.tree).memory.generation);
+    EXPECT(tree_visible_settled(&fixture.tree) == 0 && tree_visible_all(&fixture.tree) == 2);
+    EXPECT(get(1) == 10 && get(2) == 21 && get(3) == 31 && get(400) == 40);
+    tree_end_bar(&fixture.tree); /* nothing is settled: nothing happens */
+    EXPECT(get(3) == 31 && get(2) == 21);
+    tree_settle(&fixture.tree);
+    EXPECT(tree_visible_settled(&fixture.tree) == 2);
+    end();
+}
+
+TEST(tree, removes_reach_what_was_absorbed_before)
+{
+    begin();
+    const uint64_t record[2] = {5, 0};
+    put(5, 50);
+    put(6, 60);
+    end_bar();
+    tree_remove(&fixture.tree, record);
+    end_bar();
+    EXPECT(get(5) == 0 && get(6) == 60);
+    put(5, 51);
+    end_bar();
+    EXPECT(get(5) == 51);
+    end();
+}
+
 static struct table_info table_of(uint64_t key_min, uint64_t key_max)
 {
     return (struct table_info
