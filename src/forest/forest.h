@@ -42,7 +42,7 @@ struct forest_options {
     struct fault *fault;
     struct grid *compaction_grid; /* the view that instalments use; NULL: read-only */
     struct fault *compaction_fault;
-    struct worker *worker; /* runs forest_instalment(); closed: the writer's thread does */
+    struct worker *worker;          /* runs forest_instalment(); closed: the writer's thread does */
     const uint32_t *overlay_events; /* of each collection, in the journal; NULL: for writing */
 };
 
@@ -58,6 +58,7 @@ struct schedule {
     uint64_t beat_capture;                 /* of the current checkpoint */
     uint64_t replay_through;               /* compactions of beats up to it are in the file (R10) */
     bool checkpoint_due;                   /* at this bar's end */
+    bool completes;     /* a complete checkpoint is being made: no tree defers (S9) */
     bool short_of_room; /* of the op that closes beats now: JOURNAL_SHORT_OF_ROOM (S7) */
     bool effect_pending;
     bool capture_unfinished; /* its superblock is still to be written: forest_capture_finish() */

@@ -65,6 +65,7 @@ static void select_compactions(struct forest *forest, enum half_bar_half half)
         .snapshot_min = schedule->beat + schedule->bar_beats / 2,
         .in_haste = schedule->short_of_room,
         .coalesces = true,
+        .may_defer = !schedule->checkpoint_due && !schedule->completes,
     };
     half_bar_begin(&forest->half_bar, &terms);
     for (uint8_t level = 0; level < LEVELS; level += 1) {
@@ -377,9 +378,11 @@ enum tactus_status forest_checkpoint(struct forest *forest, const struct journal
     struct schedule *schedule = &forest->schedule;
     const uint64_t beat_last =
         round_up_u64(schedule->beat, schedule->bar_beats) + schedule->bar_beats;
+    schedule->completes = true;
     while (schedule->beat < beat_last) {
         TRY(close_beat_without_capture(forest, head));
     }
+    schedule->completes = false;
     schedule->checkpoint_due = true;
     schedule->bar_head = *head;
     TRY(forest_close_beat(forest, head));

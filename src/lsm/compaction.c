@@ -135,10 +135,24 @@ static void select_neighbours(struct compaction *compaction)
     compaction->now.tables_coalesced = compaction->b_count - before.b_count;
 }
 
-static bool select_immutable(struct compaction *compaction)
+/* R9. Asked at the opening of a bar's second half: half a bar's records are still to come, at most,
+ * and then what is immutable and what is mutable now fit one table. So a small table is not written
+ * for itself: it takes in the next one (tree_end_bar). */
+static bool has_room_for_another_bar(const struct tree *tree)
+{
+    const uint64_t full = tree->options.value_count_max;
+    const uint64_t records = (uint64_t)tree->immutable->count + tree->settled_count;
+    return records + div_ceil_u64(full, 2) <= full;
+}
+
+static bool select_immutable(struct compaction *compaction, bool may_defer)
 {
     const struct memory_table *immutable = compaction->tree->immutable;
     if (immutable->count == 0) return false;
+    if (may_defer && has_room_for_another_bar(compaction->tree)) {
+        compaction->total.deferrals += 1;
+        return false;
+    }
     compaction->from_memory = true;
     compaction->key_min = memory_table_key_min(immutable);
     compaction->key_max = memory_table_key_max(immutable);
@@ -192,7 +206,7 @@ bool compaction_select(struct compaction *compaction, const struct compaction_te
     compaction->output_count = 0;
     compaction->record_count = 0;
     compaction->now = (struct compaction_counters){0};
-    const bool found = compaction->level_b == 0 ? select_immutable(compaction)
+    const bool found = compaction->level_b == 0 ? select_immutable(compaction, terms->may_defer)
                                                 : select_table(compaction, terms->in_haste);
     if (!found) return false;
 

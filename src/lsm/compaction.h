@@ -102,6 +102,7 @@ struct compaction_counters {
     uint64_t tables_in; /* from both levels; the immutable table is none */
     uint64_t tables_out;
     uint64_t tables_moved;
+    uint64_t deferrals;        /* of level 0: bars in which the immutable table was not flushed */
     uint64_t tables_coalesced; /* of tables_in: neighbours that a flush did not overlap */
     uint64_t records_in;       /* the immutable table's included */
     uint64_t records_out;
@@ -150,6 +151,7 @@ struct compaction_terms {
     uint64_t snapshot_min; /* the first beat of the next half-bar, which sees the outputs */
     bool in_haste;         /* room is short: levels below their limits are compacted, too (S7) */
     bool coalesces;        /* a flush takes in small neighbours that it does not overlap */
+    bool may_defer;        /* a small immutable table may wait for the next bar's records (R9) */
 };
 
 /* The half-bar opens: chooses what to compact into level_b. Level 0: the immutable table, unless it

@@ -514,8 +514,10 @@ static void crash_with(
     simulated_disk_crash_at(doomed, nth);
     simulated_disk_open(&reactor, doomed);
     if (model_open(copy, &reactor) == TACTUS_OK) {
-        model_recover(copy);
-        while (model_step(copy) == TACTUS_OK) {
+        if (model_outlives_opening(copy)) {
+            model_recover(copy);
+            while (model_step(copy) == TACTUS_OK) {
+            }
         }
         model_close(copy);
     }

@@ -52,14 +52,6 @@ static void open_after(struct model *model, struct simulated_disk *disk, uint32_
     model_close(model);
 }
 
-/* What an open has set off may be under way when it returns, and the disk may die of it. */
-static bool outlives_its_opening(struct model *model, const struct simulated_disk *disk)
-{
-    const enum tactus_status status = grid_writes_finish(&model->db->grid);
-    EXPECT((status != TACTUS_OK) == simulated_disk_is_dead(disk));
-    return status == TACTUS_OK;
-}
-
 /* The recovery itself crashes, then another comes. */
 static void crash_recovery(
     const struct model *model, const struct simulated_disk *disk, struct random *random
@@ -71,7 +63,7 @@ static void crash_recovery(
     simulated_disk_crash_at(again, 1 + random_below(random, 12));
     simulated_disk_open(&reactor, again);
     const bool opened = model_open(copy, &reactor) == TACTUS_OK;
-    if (opened && outlives_its_opening(copy, again)) model_recover(copy);
+    if (opened && model_outlives_opening(copy)) model_recover(copy);
     model_close(copy);
     const uint32_t index = (uint32_t)random_below(random, simulated_disk_outcome_count(again));
     simulated_disk_crash(again, simulated_disk_outcome(again, index));
@@ -113,7 +105,7 @@ static void crash_once(
     simulated_disk_crash_at(doomed, 1 + random_below(random, 60));
     simulated_disk_open(&reactor, doomed);
     if (model_open(copy, &reactor) == TACTUS_OK) {
-        if (outlives_its_opening(copy, doomed)) {
+        if (model_outlives_opening(copy)) {
             model_recover(copy);
             while (model_step(copy) == TACTUS_OK) {
             }

@@ -88,6 +88,13 @@ enum tactus_status model_open_read_only(struct model *model, struct reactor *rea
     return open_with(model, reactor, TACTUS_READ_ONLY_OPEN);
 }
 
+bool model_outlives_opening(struct model *model)
+{
+    const enum tactus_status own = grid_writes_finish(&model->db->grid);
+    const enum tactus_status compacted = grid_writes_finish(&model->db->compactor.grid);
+    return own == TACTUS_OK && compacted == TACTUS_OK;
+}
+
 void model_close(struct model *model)
 {
     if (model->db == NULL) return;

@@ -74,6 +74,9 @@ const char *model_schema(void);
 enum tactus_status model_open(struct model *model, struct reactor *reactor);
 enum tactus_status model_open_read_only(struct model *model, struct reactor *reactor);
 
+/* Waits for what the open has set off and left under way. False: the disk has died of it. */
+bool model_outlives_opening(struct model *model);
+
 /* Gives the handle up. */
 void model_close(struct model *model);
 

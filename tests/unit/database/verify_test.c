@@ -497,16 +497,15 @@ TEST(verify, names_an_entry_of_the_wrong_beat_and_events_that_are_none)
 
 /* ---- Copies (S1): nothing writes them yet, but references may name them ---------------------- */
 
-/* Gives the newest block of the manifest log a copy, in a block that was released; its address. Not
- * in one of the log's own: the oldest refers to the one that was let go before it, and sealing
- * follows references. */
+/* Gives the newest block of the manifest log a copy, in a block that was released; its address. In
+ * one of an old trailer: sealing follows references, and events still name tables that are gone. */
 static uint64_t forge_copy(struct forgery *forgery)
 {
     struct superblock_disk *disk = (struct superblock_disk *)(void *)forgery->bytes;
     uint8_t *released = block_at(forgery, disk->released.last.address) + BLOCK_HEADER_SIZE;
     uint64_t bit = 0;
     while ((released[bit / 8] >> bit % 8 & 1) == 0 ||
-           block_at(forgery, bit + 1)[54] == BLOCK_MANIFEST) {
+           block_at(forgery, bit + 1)[54] > BLOCK_STATE) {
         bit += 1;
     }
     const uint64_t copy = bit + 1;

@@ -74,9 +74,16 @@ static uint64_t beat_capture(void)
 
 /* ---- Bars ------------------------------------------------------------------------------------ */
 
+/* No tree puts its flush off: as if a complete checkpoint were being made. */
+static void never_defer(void)
+{
+    schedule->completes = true;
+}
+
 static void run_bars(uint32_t bar)
 {
     begin(bar);
+    never_defer();
     EXPECT(schedule->bar_beats == bar && schedule->effect_beats == bar / 2);
     EXPECT(schedule->beat == 1);
     uint32_t in_bar = 0;
@@ -112,6 +119,36 @@ TEST(schedule, a_bar_s_end_swaps_and_the_next_bar_s_end_flushes)
     run_bars(6);
     run_bars(8);
     run_bars(10);
+}
+
+/* One object a beat: 4 of the 128 that a bar's table holds. It waits until, with half a bar more, it
+ * could be too many; or until a checkpoint needs it to be flushed. */
+TEST(schedule, a_small_immutable_table_waits_for_more)
+{
+    begin(4);
+    const struct compaction *flush = &objects()->compactions[0];
+    const uint32_t full = objects()->options.value_count_max;
+    uint64_t beat = 1;
+    while (flush->total.merges == 0) {
+        EXPECT(objects()->immutable->count + objects()->mutable->count <= full);
+        insert(beat);
+        close_one();
+        beat += 1;
+        EXPECT(beat < 2 * full);
+    }
+    EXPECT(flush->total.deferrals > 8);
+    EXPECT(flush->total.records_in > full / 2 - 8 && flush->total.records_in <= full);
+    EXPECT(tree_table_count(objects(), 0) == 1);
+
+    const uint64_t deferrals = flush->total.deferrals;
+    insert(beat);
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    EXPECT(objects()->immutable->count == 0 && objects()->mutable->count == 0);
+    EXPECT(flush->total.deferrals == deferrals);
+    EXPECT(database_fixture_count(&fixture, NULL) == beat);
+    database_fixture_reopen(&fixture);
+    EXPECT(database_fixture_count(&fixture, NULL) == beat);
+    end();
 }
 
 TEST(schedule, a_beat_takes_its_batch_and_not_one_event_more)
