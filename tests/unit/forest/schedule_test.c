@@ -121,8 +121,8 @@ TEST(schedule, a_bar_s_end_swaps_and_the_next_bar_s_end_flushes)
     run_bars(10);
 }
 
-/* One object a beat: 4 of the 128 that a bar's table holds. It waits until, with half a bar more, it
- * could be too many; or until a checkpoint needs it to be flushed. */
+/* One object a beat: 4 of the 128 that a bar's table holds. It waits until, with half a bar more,
+ * it could be too many; or until a checkpoint needs it to be flushed. */
 TEST(schedule, a_small_immutable_table_waits_for_more)
 {
     begin(4);
