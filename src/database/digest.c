@@ -173,8 +173,10 @@ enum tactus_status digest_physical(tactus_db *db, struct checksum *digest)
 {
     assert(!db->txn.open);
 
-    if (db->checkpoint.finish_pending) {
-        /* A capture that failed half way: what is encoded is not what the file has. */
+    /* What is encoded, and what the file has, must be one: so that the same history has the same
+     * digest, however far the disk has come. */
+    if (db->forest.broken == TACTUS_OK) TRY(forest_capture_wait(&db->forest));
+    if (checkpoint_is_under_way(&db->checkpoint)) {
         const struct fault found = {
             .status = TACTUS_POISONED, .what = "digest: a checkpoint could not be written"};
         return fault_set(&db->fault, found);

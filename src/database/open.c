@@ -84,7 +84,8 @@ static uint32_t cache_frames_of(const tactus_db *db, uint32_t pinned)
 void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *overlay)
 {
     const struct file_options *file = &db->superblock.options;
-    const uint32_t pinned = FOREST_FRAMES + (db->query_count_max + 1) * SCAN_TREE_FRAMES;
+    const uint32_t pinned =
+        FOREST_FRAMES + CHECKPOINT_FRAMES + (db->query_count_max + 1) * SCAN_TREE_FRAMES;
     const struct grid_options grid_options = {
         .reactor = &db->reactor,
         .layout = &db->layout,
@@ -100,7 +101,7 @@ void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *o
     if (!db->read_only) compactor_init(&db->compactor, budget, &db->grid, &db->reactor);
     budget_group(budget, "free set");
     const struct checkpoint_options checkpoint_options = {
-        .grid = &db->grid, .superblock = &db->superblock};
+        .grid = &db->grid, .superblock = &db->superblock, .journal = &db->journal};
     checkpoint_init(&db->checkpoint, budget, &checkpoint_options);
     budget_group(budget, "journal");
     const struct journal_options journal_options = {
@@ -314,6 +315,7 @@ static void open_undo(tactus_db *db)
 {
     if (db->region != NULL) {
         if (db->grid.options.reactor != NULL) {
+            checkpoint_close(&db->checkpoint);
             forest_close(&db->forest);
             const enum tactus_status closed = journal_close(&db->journal);
             maybe(closed == TACTUS_OK); /* the open has failed already, and says why */
@@ -369,6 +371,12 @@ enum tactus_status database_close(tactus_db *db)
     }
     enum tactus_status status = TACTUS_OK;
     if (!db->read_only && db->journal.stage == JOURNAL_OPEN) status = journal_flush(&db->journal);
+    /* A checkpoint under way comes to its end: so what a closed file holds follows from its history
+     * and not from how fast the disk was. None is begun. */
+    if (status == TACTUS_OK && db->forest.broken == TACTUS_OK) {
+        status = forest_capture_wait(&db->forest);
+    }
+    checkpoint_close(&db->checkpoint);
     const enum tactus_status closed = journal_close(&db->journal);
     if (status == TACTUS_OK) status = closed;
     forest_close(&db->forest);

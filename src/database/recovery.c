@@ -42,7 +42,7 @@ static enum tactus_status replay_beats(
     struct forest *forest = &db->forest;
     if (entry->op > db->superblock.checkpoint.op_captured) TRY(replay_captured(db, head));
     if (forest_beat_is_full(forest, commit)) TRY(forest_close_beat(forest, head));
-    TRY(forest_capture_finish(forest)); /* the entry that caused it is durable */
+    TRY(forest_capture_advance(forest)); /* the entry that caused it is durable */
     if (forest_beat_is_full(forest, commit)) {
         return recovery_fault(db, entry->op, "an entry is larger than a beat");
     }

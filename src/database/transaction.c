@@ -318,6 +318,17 @@ static enum tactus_status judge(
 
 /* ---- A call ---------------------------------------------------------------------------------- */
 
+/* Nothing more is written through this handle. The words stay those of the cause; the status is
+ * what the caller is told. */
+static enum tactus_status write_failed(tactus_db *db)
+{
+    const enum tactus_status cause = database_failed(db);
+    const enum tactus_status status = cause == TACTUS_CORRUPT ? cause : TACTUS_POISONED;
+    if (db->forest.broken == TACTUS_OK) db->forest.broken = TACTUS_POISONED;
+    db->error.status = (int32_t)status;
+    return status;
+}
+
 /* What a call may have to take back. */
 struct call_mark {
     struct collection_mark trees;
@@ -457,6 +468,7 @@ enum tactus_status transaction_call(struct tactus_txn *txn, const struct txn_cal
     struct collection *collection = call->collection;
     const uint32_t number = collection->schema->number;
     database_end_runs(txn->db);
+    if (forest_capture_advance(&txn->db->forest) != TACTUS_OK) return write_failed(txn->db);
     if (!collection->touched) {
         collection_mark(collection, &txn->marks[number]);
         collection->touched = true;
@@ -508,17 +520,6 @@ void transaction_rollback(struct tactus_txn *txn)
     transaction_end(txn);
 }
 
-/* Nothing more is written through this handle. The words stay those of the cause; the status is
- * what the caller is told. */
-static enum tactus_status write_failed(tactus_db *db)
-{
-    const enum tactus_status cause = database_failed(db);
-    const enum tactus_status status = cause == TACTUS_CORRUPT ? cause : TACTUS_POISONED;
-    if (db->forest.broken == TACTUS_OK) db->forest.broken = TACTUS_POISONED;
-    db->error.status = (int32_t)status;
-    return status;
-}
-
 /* The entry is, or may be, on its way to the disk, or the trees are between two beats: there is no
  * way back, and none forward. Reads go on. */
 static enum tactus_status transaction_poisoned(struct tactus_txn *txn)
@@ -552,7 +553,7 @@ static enum tactus_status transaction_write(
         .durable = db->options.sync == TACTUS_SYNC_COMMIT,
     };
     TRY(journal_append(&db->journal, &append, op));
-    TRY(forest_capture_finish(&db->forest));
+    TRY(forest_capture_advance(&db->forest));
     forest_settle(&db->forest, commit, txn->timestamps, txn->kinds);
     db->journal_bytes += commit->entry_bytes;
     return TACTUS_OK;
@@ -617,7 +618,6 @@ static enum tactus_status checkpoint_write(tactus_db *db)
     uint64_t op = 0;
     (void)journal_body(&db->journal);
     TRY(journal_append(&db->journal, &append, &op));
-    TRY(forest_capture_finish(forest));
     forest_count_entry(forest, commit.entry_bytes);
     db->journal_bytes += commit.entry_bytes;
     const struct journal_position head = journal_head(&db->journal);
@@ -630,6 +630,7 @@ enum tactus_status database_checkpoint(tactus_db *db)
     const struct schedule *schedule = &forest->schedule;
     /* A checkpoint of what a complete one covers already would be an op about nothing. */
     const bool is_covered = schedule->covered.op == journal_head(&db->journal).op;
+    if (is_covered && forest_capture_wait(forest) != TACTUS_OK) return write_failed(db);
     if (forest_admit_checkpoint(forest) != TACTUS_OK) {
         return is_covered ? TACTUS_OK : database_failed(db);
     }

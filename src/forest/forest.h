@@ -61,7 +61,6 @@ struct schedule {
     bool completes;     /* a complete checkpoint is being made: no tree defers (S9) */
     bool short_of_room; /* of the op that closes beats now: JOURNAL_SHORT_OF_ROOM (S7) */
     bool effect_pending;
-    bool capture_unfinished; /* its superblock is still to be written: forest_capture_finish() */
     uint64_t journal_bytes_since_capture;
     uint64_t released_baseline; /* of the free set's count of released blocks, at the capture */
     uint64_t bar_blocks;        /* W, and what it can be in the next bar: forest_measure_bar() */
@@ -148,16 +147,20 @@ void forest_measure_bar(struct forest *forest);
  * for its instalment, which only a forged file can do. */
 enum tactus_status forest_begin(struct forest *forest);
 
-/* Ends the open beat and opens the next (R8). `head`: where the next op's entry will be, or, at
- * replay, is. What is above the settled counts stays the open transaction. Not OK: the forest is
+/* Ends the open beat and opens the next (R8). `head`: where the next op's entry, which ends the
+ * beat, will be, or, at replay, is. What is above the settled counts stays the open transaction. Not OK: the forest is
  * broken, reads go on. */
 enum tactus_status forest_close_beat(struct forest *forest, const struct journal_position *head);
 
-/* Makes the capture durable that closing a beat may have made; else does nothing. After the entry
- * of the commit that closed the beat: so a checkpoint is durable only if what caused it is, and the
- * same history has the same checkpoints, wherever it was cut off. POISONED: a write or flush
- * failed. */
-enum tactus_status forest_capture_finish(struct forest *forest);
+/* Takes the capture that closing a beat may have made as far as it goes without waiting: a poll, at
+ * every commit. Its superblock waits for the entry of the commit that closed the beat: so a
+ * checkpoint is durable only if what caused it is, and the same history has the same checkpoints,
+ * wherever it was cut off. Nothing under way: nothing is done. POISONED, or what the journal
+ * answered: a write or flush failed; the forest is broken. */
+enum tactus_status forest_capture_advance(struct forest *forest);
+
+/* The same, to the end. The entry of the commit that closed the beat has been appended. */
+enum tactus_status forest_capture_wait(struct forest *forest);
 
 /* Counts a transaction, whose entry is written, into the open beat, and settles it. `timestamps`
  * has the highest of each collection, 0: none; `kinds` how many inserts, updates and removes. */

@@ -197,17 +197,18 @@ static uint64_t forest_encode_state(const struct forest *forest, uint8_t *bytes)
     return forest_state_encode(&state, bytes);
 }
 
-/* R8, step 7; S11, but for the superblock. `covered`: where the journal begins that the checkpoint
- * needs. `head`: behind the last op that is committed. */
+/* R8, step 7; the part of S11 that history fixes. `covered`: where the journal begins that the
+ * checkpoint needs. `head`: behind the last op that is committed. op_cause: whose entry closed the
+ * bar; a checkpoint is durable only if what caused it is. */
 static enum tactus_status forest_capture(
     struct forest *forest,
     const struct journal_position *covered,
-    const struct journal_position *head
+    const struct journal_position *head,
+    uint64_t op_cause
 )
 {
     struct schedule *schedule = &forest->schedule;
     assert(!schedule->effect_pending);
-    assert(!schedule->capture_unfinished);
     assert(covered->op <= head->op);
 
     /* The worker is at rest: what it has written so far is what the checkpoint refers to. */
@@ -221,6 +222,7 @@ static enum tactus_status forest_capture(
     const struct checkpoint_capture capture = {
         .op_covered = covered->op - 1,
         .op_captured = head->op - 1,
+        .op_cause = op_cause,
         .beat_capture = schedule->beat,
         .journal_offset = covered->offset,
         .journal_predecessor = covered->predecessor,
@@ -231,7 +233,6 @@ static enum tactus_status forest_capture(
         .state_size = forest_encode_state(forest, state),
     };
     TRY(checkpoint_capture_start(forest->options.checkpoint, &capture));
-    schedule->capture_unfinished = true;
     schedule->beat_capture = schedule->beat;
     schedule->effect_pending = true;
     schedule->checkpoint_due = false;
@@ -242,25 +243,26 @@ static enum tactus_status forest_capture(
     return TACTUS_OK;
 }
 
-enum tactus_status forest_capture_finish(struct forest *forest)
+enum tactus_status forest_capture_advance(struct forest *forest)
 {
-    if (!forest->schedule.capture_unfinished) return TACTUS_OK;
-    struct journal *journal = forest->options.journal;
-    /* The journal of ops <= op_captured is durable before the superblock that says so (S4). At
-     * replay it is already: recovery read it from the device after a flush. */
-    enum tactus_status status = TACTUS_OK;
-    if (journal->stage == JOURNAL_OPEN) status = journal_flush(journal);
-    if (status == TACTUS_OK) status = checkpoint_capture_finish(forest->options.checkpoint);
-    if (status != TACTUS_OK) return forest_break(forest, status);
-    forest->schedule.capture_unfinished = false;
-    return TACTUS_OK;
+    struct checkpoint *checkpoint = forest->options.checkpoint;
+    if (!checkpoint_is_under_way(checkpoint)) return TACTUS_OK;
+    if (checkpoint_advance(checkpoint) != PROGRESS_FAILED) return TACTUS_OK;
+    return forest_break(forest, checkpoint_failure(checkpoint));
 }
 
-/* R8, step 6. */
-static void forest_effect(struct forest *forest)
+enum tactus_status forest_capture_wait(struct forest *forest)
+{
+    const enum tactus_status status = checkpoint_wait(forest->options.checkpoint);
+    return status == TACTUS_OK ? TACTUS_OK : forest_break(forest, status);
+}
+
+/* R8, step 6. Nothing that the checkpoint before refers to becomes free, and none of its journal is
+ * given up, until this one's superblock is durable. */
+static enum tactus_status forest_effect(struct forest *forest)
 {
     struct schedule *schedule = &forest->schedule;
-    assert(!schedule->capture_unfinished);
+    TRY(forest_capture_wait(forest));
     struct free_set *free_set = &forest->options.grid->free_set;
     const uint64_t released_before = free_set_count_released(free_set);
     checkpoint_effect(forest->options.checkpoint);
@@ -269,6 +271,7 @@ static void forest_effect(struct forest *forest)
     schedule->released_baseline -= freed;
     schedule->effect_pending = false;
     journal_tail_set(forest->options.journal, schedule->covered.op, schedule->covered.offset);
+    return TACTUS_OK;
 }
 
 /* S8: whether a checkpoint is due at the end of the bar whose second half opens now. */
@@ -306,7 +309,9 @@ static enum tactus_status forest_open_beat(
 }
 
 /* The beat boundary: R8, step by step. */
-static enum tactus_status close_beat(struct forest *forest, const struct journal_position *head)
+static enum tactus_status close_beat(
+    struct forest *forest, const struct journal_position *head, uint64_t op_cause
+)
 {
     struct schedule *schedule = &forest->schedule;
     const uint64_t beat = schedule->beat;
@@ -324,23 +329,30 @@ static enum tactus_status close_beat(struct forest *forest, const struct journal
         }
     }
     if (schedule->effect_pending && beat == schedule->beat_capture + schedule->effect_beats) {
-        forest_effect(forest);
+        TRY(forest_effect(forest));
     }
     if (ends_bar(schedule, beat) && schedule->checkpoint_due) {
-        TRY(forest_capture(forest, &schedule->bar_head, head));
+        TRY(forest_capture(forest, &schedule->bar_head, head, op_cause));
     }
     TRY(forest_open_beat(forest, beat + 1, head));
     assert_slow((forest_check(forest), true));
     return TACTUS_OK;
 }
 
-enum tactus_status forest_close_beat(struct forest *forest, const struct journal_position *head)
+static enum tactus_status close_beat_for(
+    struct forest *forest, const struct journal_position *head, uint64_t op_cause
+)
 {
     assert(forest->broken == TACTUS_OK);
 
-    const enum tactus_status status = close_beat(forest, head);
+    const enum tactus_status status = close_beat(forest, head, op_cause);
     if (status != TACTUS_OK) return forest_break(forest, status);
     return TACTUS_OK;
+}
+
+enum tactus_status forest_close_beat(struct forest *forest, const struct journal_position *head)
+{
+    return close_beat_for(forest, head, head->op);
 }
 
 /* After an open the first beat is opened without one before it being closed. */
@@ -368,7 +380,7 @@ static enum tactus_status close_beat_without_capture(
 )
 {
     forest->schedule.checkpoint_due = false;
-    return forest_close_beat(forest, head);
+    return close_beat_for(forest, head, head->op - 1);
 }
 
 enum tactus_status forest_checkpoint(struct forest *forest, const struct journal_position *head)
@@ -385,6 +397,6 @@ enum tactus_status forest_checkpoint(struct forest *forest, const struct journal
     schedule->completes = false;
     schedule->checkpoint_due = true;
     schedule->bar_head = *head;
-    TRY(forest_close_beat(forest, head));
-    return forest_capture_finish(forest);
+    TRY(close_beat_for(forest, head, head->op - 1));
+    return forest_capture_wait(forest);
 }

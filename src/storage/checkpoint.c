@@ -35,10 +35,18 @@ void checkpoint_init(
     checkpoint->addresses_max =
         2 * blocks_needed(checkpoint, CHECKPOINT_STATE_SIZE_MAX, block_count_max) + schema;
     budget_group(budget, "free set");
+    checkpoint->state = budget_take(budget, CHECKPOINT_STATE_SIZE_MAX, 1, sizeof(uint64_t));
     checkpoint->acquired = budget_take(budget, set_size, 1, sizeof(uint64_t));
     checkpoint->released = budget_take(budget, set_size, 1, sizeof(uint64_t));
     checkpoint->addresses =
         budget_take(budget, checkpoint->addresses_max, sizeof(uint64_t), sizeof(uint64_t));
+    superblock_writer_init(&checkpoint->writer, budget, options->grid->options.reactor);
+}
+
+void checkpoint_close(struct checkpoint *checkpoint)
+{
+    superblock_writer_stop(&checkpoint->writer);
+    checkpoint->stage = CHECKPOINT_IDLE;
 }
 
 uint64_t checkpoint_block_count_max(const struct checkpoint *checkpoint, uint64_t highest)
@@ -57,9 +65,8 @@ static enum tactus_status make_room(struct grid *grid, uint64_t block_count)
     return grid_grow(grid, highest == 0 ? grid->options.layout->block_count_max + 1 : highest);
 }
 
-/* Acquires blocks for a trailer, appends their addresses to the checkpoint's own, and starts to
- * write them. */
-static struct trailer_reference write_own(
+/* Acquires blocks for a trailer and appends their addresses to the checkpoint's own. */
+static struct trailer_source acquire_own(
     struct checkpoint *checkpoint, enum block_type type, const uint8_t *bytes, uint64_t size
 )
 {
@@ -68,16 +75,18 @@ static struct trailer_reference write_own(
     const uint64_t count = trailer_block_count(size, grid->options.layout->block_size);
     assert(checkpoint->address_count + count <= checkpoint->addresses_max);
     checkpoint->address_count += trailer_acquire(grid, size, addresses);
-    const struct trailer_source source = {
-        .type = type, .bytes = bytes, .size = size, .addresses = addresses};
-    return trailer_write(grid, &source);
+    return (struct trailer_source
+    ){.type = type, .bytes = bytes, .size = size, .addresses = addresses};
 }
 
 /* The first part: what the floors above say, and their state as the first of its own trailers.
  * There is room. */
 static void capture_state(struct checkpoint *checkpoint, const struct checkpoint_capture *capture)
 {
+    struct grid *grid = checkpoint->options.grid;
+    checkpoint->captured_ns = reactor_now_ns(grid->options.reactor);
     checkpoint->address_count = 0;
+    checkpoint->op_cause = capture->op_cause;
     checkpoint->next = (struct checkpoint_state){
         .op_covered = capture->op_covered,
         .op_captured = capture->op_captured,
@@ -88,8 +97,10 @@ static void capture_state(struct checkpoint *checkpoint, const struct checkpoint
         .manifest_newest = capture->manifest_newest,
         .manifest_block_count = capture->manifest_block_count,
     };
-    checkpoint->next.state =
-        write_own(checkpoint, BLOCK_STATE, capture->state, capture->state_size);
+    bytes_copy(checkpoint->state, capture->state, capture->state_size);
+    const struct trailer_source source =
+        acquire_own(checkpoint, BLOCK_STATE, checkpoint->state, capture->state_size);
+    trailer_write_begin(&checkpoint->trailers[0], grid, &source);
 }
 
 /* The last part: the free set as it is now. Its own blocks come after the encoding, so they are
@@ -102,10 +113,12 @@ static void capture_free_set(struct checkpoint *checkpoint)
     const uint64_t acquired_size = free_set_acquired_size(set);
     const uint64_t released_size = free_set_released_size(set);
     free_set_encode(set, checkpoint->acquired, checkpoint->released);
-    checkpoint->next.acquired =
-        write_own(checkpoint, BLOCK_FREE_SET, checkpoint->acquired, acquired_size);
-    checkpoint->next.released =
-        write_own(checkpoint, BLOCK_FREE_SET, checkpoint->released, released_size);
+    const struct trailer_source acquired =
+        acquire_own(checkpoint, BLOCK_FREE_SET, checkpoint->acquired, acquired_size);
+    const struct trailer_source released =
+        acquire_own(checkpoint, BLOCK_FREE_SET, checkpoint->released, released_size);
+    trailer_write_begin(&checkpoint->trailers[1], grid, &acquired);
+    trailer_write_begin(&checkpoint->trailers[2], grid, &released);
     checkpoint->next.block_count = free_set_highest_acquired(set);
 
     free_set_capture(set);
@@ -113,7 +126,7 @@ static void capture_free_set(struct checkpoint *checkpoint)
         const enum tactus_status status = grid_release(grid, checkpoint->addresses[index]);
         assert(status == TACTUS_OK);
     }
-    checkpoint->finish_pending = true;
+    checkpoint->stage = CHECKPOINT_TRAILERS;
 }
 
 enum tactus_status checkpoint_capture_start(
@@ -122,7 +135,7 @@ enum tactus_status checkpoint_capture_start(
 {
     struct grid *grid = checkpoint->options.grid;
     assert(!grid->options.read_only);
-    assert(!checkpoint->finish_pending);
+    assert(checkpoint->stage == CHECKPOINT_IDLE);
     assert(!checkpoint_effect_is_pending(checkpoint));
     assert(grid->free_set.reservations_open == 0);
     assert(capture->state_size <= CHECKPOINT_STATE_SIZE_MAX);
@@ -136,23 +149,155 @@ enum tactus_status checkpoint_capture_start(
     return TACTUS_OK;
 }
 
-enum tactus_status checkpoint_capture_finish(struct checkpoint *checkpoint)
+bool checkpoint_is_under_way(const struct checkpoint *checkpoint)
 {
-    assert(checkpoint->finish_pending);
-    struct grid *grid = checkpoint->options.grid;
-    TRY(grid_writes_finish(grid));
+    return checkpoint->stage != CHECKPOINT_IDLE;
+}
 
+/* ---- Making it durable, step by step -------------------------------------------------------- */
+
+/* Starts as many writes as there are slots for. DONE: all of them. */
+static enum progress trailers_advance(struct checkpoint *checkpoint)
+{
+    struct grid *grid = checkpoint->options.grid;
+    for (uint32_t index = 0; index < CHECKPOINT_TRAILERS_OWN; index += 1) {
+        struct trailer_writer *trailer = &checkpoint->trailers[index];
+        while (!trailer_write_is_over(trailer)) { /* ends: each turn writes a block */
+            if (!grid_can_write(grid)) return PROGRESS_WAIT;
+            trailer_write_next(trailer, grid);
+        }
+    }
+    checkpoint->next.state = checkpoint->trailers[0].reference;
+    checkpoint->next.acquired = checkpoint->trailers[1].reference;
+    checkpoint->next.released = checkpoint->trailers[2].reference;
+    checkpoint->grid_mark = grid_write_mark(grid);
+    return PROGRESS_DONE;
+}
+
+/* Whether all that the checkpoint refers to has reached the device: every write of a beat up to the
+ * capture, and the trailers. */
+static bool grid_is_written(const struct checkpoint *checkpoint)
+{
+    return grid_written_through(checkpoint->options.grid, checkpoint->grid_mark);
+}
+
+/* DONE: the entry that caused the capture is durable, and so is every one before it (S4). At replay
+ * they are: recovery read them after a flush. */
+static enum progress journal_advance(struct checkpoint *checkpoint)
+{
+    struct journal *journal = checkpoint->options.journal;
+    if (journal == NULL || journal->stage == JOURNAL_RECOVERED) return PROGRESS_DONE;
+    if (journal_op_durable(journal) >= checkpoint->op_cause) return PROGRESS_DONE;
+    if (journal_op_last(journal) < checkpoint->op_cause) return PROGRESS_WAIT;
+    return journal_flush(journal) == TACTUS_OK ? PROGRESS_DONE : PROGRESS_FAILED;
+}
+
+static void superblock_begin(struct checkpoint *checkpoint)
+{
     struct superblock next = *checkpoint->options.superblock;
     next.checkpoint = checkpoint->next;
-    next.file_block_count = grid->block_count;
+    next.file_block_count = checkpoint->options.grid->block_count;
+    superblock_write_start(&checkpoint->writer, &next);
+}
+
+/* It flushes the file before its first copy, which makes the grid durable. */
+static enum progress superblock_advance(struct checkpoint *checkpoint)
+{
     struct fault fault = {0};
-    /* It flushes the file before its first copy, which makes the grid and the journal durable. */
-    if (superblock_write(grid->options.reactor, &next, &fault) != TACTUS_OK) {
-        return grid_poison(grid, fault);
+    const enum progress progress = superblock_write_advance(&checkpoint->writer, &fault);
+    if (progress == PROGRESS_DONE) *checkpoint->options.superblock = checkpoint->writer.superblock;
+    if (progress == PROGRESS_FAILED) (void)grid_poison(checkpoint->options.grid, fault);
+    return progress;
+}
+
+static void count_durable(struct checkpoint *checkpoint)
+{
+    const struct checkpoint_state *state = &checkpoint->next;
+    struct checkpoint_statistics *statistics = &checkpoint->statistics;
+    const uint64_t now = reactor_now_ns(checkpoint->options.grid->options.reactor);
+    statistics->count += 1;
+    statistics->ns_last = now - checkpoint->captured_ns;
+    statistics->ns_max = max_u64(statistics->ns_max, statistics->ns_last);
+    statistics->ns_total += statistics->ns_last;
+    statistics->blocks_last = checkpoint->address_count;
+    statistics->blocks_total += statistics->blocks_last;
+    statistics->bytes_last = state->state.size + state->acquired.size + state->released.size;
+    statistics->bytes_total += statistics->bytes_last;
+}
+
+/* One step, and whether the next may be tried at once. */
+static enum progress stage_advance(struct checkpoint *checkpoint)
+{
+    switch ((enum checkpoint_stage)checkpoint->stage) {
+    case CHECKPOINT_TRAILERS: return trailers_advance(checkpoint);
+    case CHECKPOINT_GRID: return grid_is_written(checkpoint) ? PROGRESS_DONE : PROGRESS_WAIT;
+    case CHECKPOINT_JOURNAL: return journal_advance(checkpoint);
+    case CHECKPOINT_SUPERBLOCK: return superblock_advance(checkpoint);
+    case CHECKPOINT_IDLE:
+    case CHECKPOINT_FAILED: break;
     }
-    *checkpoint->options.superblock = next;
-    checkpoint->finish_pending = false;
-    return TACTUS_OK;
+    assert(false);
+    return PROGRESS_FAILED;
+}
+
+enum progress checkpoint_advance(struct checkpoint *checkpoint)
+{
+    struct grid *grid = checkpoint->options.grid;
+    assert(checkpoint_is_under_way(checkpoint));
+    if (checkpoint->stage == CHECKPOINT_FAILED) return PROGRESS_FAILED;
+
+    grid_poll(grid);
+    enum progress progress = PROGRESS_DONE;
+    while (progress == PROGRESS_DONE) { /* ends: each turn is another stage */
+        progress = grid_status(grid) == TACTUS_OK ? stage_advance(checkpoint) : PROGRESS_FAILED;
+        if (progress != PROGRESS_DONE) break;
+        if (checkpoint->stage == CHECKPOINT_SUPERBLOCK) {
+            checkpoint->stage = CHECKPOINT_IDLE;
+            count_durable(checkpoint);
+            return PROGRESS_DONE;
+        }
+        checkpoint->stage += 1;
+        if (checkpoint->stage == CHECKPOINT_SUPERBLOCK) {
+            superblock_begin(checkpoint);
+            progress = PROGRESS_WAIT;
+        }
+    }
+    if (progress == PROGRESS_FAILED) checkpoint->stage = CHECKPOINT_FAILED;
+    return progress;
+}
+
+enum tactus_status checkpoint_failure(const struct checkpoint *checkpoint)
+{
+    assert(checkpoint->stage == CHECKPOINT_FAILED);
+    struct grid *grid = checkpoint->options.grid;
+    if (grid->status != TACTUS_OK) return grid_status(grid);
+    assert(grid->options.fault->status != TACTUS_OK); /* the journal's, which shares it */
+    return grid->options.fault->status;
+}
+
+/* Until something has happened that advance may be waiting for. */
+static void wait_for_some(struct checkpoint *checkpoint)
+{
+    struct grid *grid = checkpoint->options.grid;
+    if (checkpoint->stage == CHECKPOINT_SUPERBLOCK) {
+        reactor_finish(grid->options.reactor, &checkpoint->writer.request);
+    } else {
+        grid_wait(grid);
+    }
+}
+
+enum tactus_status checkpoint_wait(struct checkpoint *checkpoint)
+{
+    if (!checkpoint_is_under_way(checkpoint)) return TACTUS_OK;
+    const struct journal *journal = checkpoint->options.journal;
+    if (journal != NULL) assert(journal_op_last(journal) >= checkpoint->op_cause);
+    checkpoint->statistics.waited += 1;
+    enum progress progress = checkpoint_advance(checkpoint);
+    while (progress == PROGRESS_WAIT) { /* ends with the I/O: nothing else is waited for */
+        wait_for_some(checkpoint);
+        progress = checkpoint_advance(checkpoint);
+    }
+    return progress == PROGRESS_DONE ? TACTUS_OK : checkpoint_failure(checkpoint);
 }
 
 enum tactus_status checkpoint_capture(
@@ -160,12 +305,12 @@ enum tactus_status checkpoint_capture(
 )
 {
     TRY(checkpoint_capture_start(checkpoint, capture));
-    return checkpoint_capture_finish(checkpoint);
+    return checkpoint_wait(checkpoint);
 }
 
 void checkpoint_effect(struct checkpoint *checkpoint)
 {
-    assert(!checkpoint->finish_pending);
+    assert(checkpoint->stage == CHECKPOINT_IDLE);
     free_set_effect(&checkpoint->options.grid->free_set);
 }
 
@@ -200,11 +345,12 @@ enum tactus_status checkpoint_format(
      * are forgotten once they are written; here they borrow the place of those to come. */
     const uint64_t own_count = checkpoint->address_count;
     assert(schema_blocks <= checkpoint->addresses_max - own_count);
-    superblock->schema = write_own(checkpoint, BLOCK_SCHEMA, schema, schema_size);
+    const struct trailer_source source = acquire_own(checkpoint, BLOCK_SCHEMA, schema, schema_size);
+    superblock->schema = trailer_write(grid, &source);
     checkpoint->address_count = own_count;
 
     capture_free_set(checkpoint);
-    return checkpoint_capture_finish(checkpoint);
+    return checkpoint_wait(checkpoint);
 }
 
 /* ---- Open ----------------------------------------------------------------------------------- */

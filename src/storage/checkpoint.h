@@ -1,25 +1,33 @@
-/* The checkpoint: how a newer forest takes the place of an older one, whole or not at all.
+/* The checkpoint: how a newer forest takes the place of an older one, whole or not at all, while
+ * transactions go on.
  *
  * What the floors above know (where the manifest log is, their own state as bytes, what of the
  * journal is covered) comes in as values. S11's order:
  *
- *   start    state trailer acquired and written · free set encoded · its own trailers acquired and
- *            written · from here releases go to the side set · own trailer blocks released into it
- *   finish   all grid writes done · flush · superblock written, flushed, read back (S12)
+ *   start    everything that history decides, in memory alone: state trailer acquired · free set
+ *            encoded · its own trailers acquired · from here releases go to the side set · own
+ *            trailer blocks released into it
+ *   advance  everything that takes time, step by step and without waiting: trailers written · all
+ *            grid writes up to here done · the entry that caused it durable · flush · superblock
+ *            written, read back (S12)
  *   effect   at a later beat fixed by history: what was released before the capture becomes free
  *
  * A crash before the superblock is durable finds the old checkpoint, of which no block was written
- * over; after it, the new one. Both processes, the one that runs on and the one that reopens, hold
- * the same free set: the blocks of the state trailer are acquired in what is encoded, those of the
- * free set's own trailers are free in it, and all of them are acquired and in the side set
- * after. */
+ * over: nothing becomes free before the effect, and that waits for the superblock. After it, a
+ * crash finds the new one. Both processes, the one that runs on and the one that reopens, hold the
+ * same free set: the blocks of the state trailer are acquired in what is encoded, those of the free
+ * set's own trailers are free in it, and all of them are acquired and in the side set after. When
+ * each step of advance comes depends on the disk, and decides no byte. */
 #ifndef TACTUS_STORAGE_CHECKPOINT_H
 #define TACTUS_STORAGE_CHECKPOINT_H
 
 #include "base/budget.h"
+#include "base/progress.h"
 #include "base/status.h"
 #include "storage/grid.h"
+#include "storage/journal.h"
 #include "storage/superblock.h"
+#include "storage/superblock_writer.h"
 #include "storage/trailer.h"
 
 #include <stdbool.h>
@@ -31,38 +39,76 @@ enum {
 };
 
 struct checkpoint_options {
-    struct grid *grid;             /* kept */
-    struct superblock *superblock; /* kept: what is durable; changed when a newer one is */
+    struct grid *grid;             /* kept, as all of these */
+    struct superblock *superblock; /* what is durable; changed when a newer one is */
+    struct journal *journal;       /* with the grid's fault; NULL: none is to be waited for */
+};
+
+/* How far the capture has come. */
+enum checkpoint_stage {
+    CHECKPOINT_IDLE, /* there is none, or its superblock is durable */
+    CHECKPOINT_TRAILERS,
+    CHECKPOINT_GRID,
+    CHECKPOINT_JOURNAL,
+    CHECKPOINT_SUPERBLOCK,
+    CHECKPOINT_FAILED,
+};
+
+enum { CHECKPOINT_TRAILERS_OWN = 3 }; /* state, acquired, released */
+
+/* Of this process; decides nothing. */
+struct checkpoint_statistics {
+    uint64_t count;                     /* made durable */
+    uint64_t waited;                    /* of them, those that somebody had to wait for */
+    uint64_t ns_last, ns_max, ns_total; /* from capture to durable */
+    uint64_t blocks_last, blocks_total; /* of trailers */
+    uint64_t bytes_last, bytes_total;   /* of their strings */
 };
 
 struct checkpoint {
     struct checkpoint_options options;
+    uint8_t *state;    /* CHECKPOINT_STATE_SIZE_MAX; the capture's, until it is written */
     uint8_t *acquired; /* encoded words, for a whole set each; only touched as far as needed */
     uint8_t *released;
     uint64_t *addresses; /* of the trailer blocks of the current checkpoint: state, then free set */
     uint64_t addresses_max;
 
     uint64_t address_count;
-    bool finish_pending;          /* started, and its superblock is not written yet */
-    struct checkpoint_state next; /* what finish will write */
+    uint8_t stage;                                           /* enum checkpoint_stage */
+    struct trailer_writer trailers[CHECKPOINT_TRAILERS_OWN]; /* in the order of their blocks */
+    uint64_t grid_mark; /* behind the last write that the superblock stands on */
+    uint64_t op_cause;
+    struct checkpoint_state next; /* what the superblock is going to say */
+    struct superblock_writer writer;
+    uint64_t captured_ns;
+    struct checkpoint_statistics statistics;
 };
 
-/* Takes memory for the encoded sets and for addresses, listed under "free set". */
+/* Most frames that it holds at a time, beside the grid's own. */
+enum { CHECKPOINT_FRAMES = 1 };
+
+/* Takes memory for the state, the encoded sets and addresses, listed under "free set". */
 void checkpoint_init(
     struct checkpoint *checkpoint, struct budget *budget, const struct checkpoint_options *options
 );
+
+/* Waits for its own request in flight, so that buffers may go, and gives up a capture that is not
+ * durable: what it has may be found by the next open, or not. Fine at any time. */
+void checkpoint_close(struct checkpoint *checkpoint);
 
 /* Everything a capture is told from above. */
 struct checkpoint_capture {
     uint64_t op_covered;
     uint64_t op_captured;
+    uint64_t op_cause; /* whose entry must be durable before the superblock: op_captured, or the
+                          next, which a commit that closed the beat is going to append */
     uint64_t beat_capture;
     uint64_t journal_offset;             /* of op_covered + 1 */
     struct checksum journal_predecessor; /* logical checksum of op_covered */
     struct block_reference manifest_oldest;
     struct block_reference manifest_newest;
     uint64_t manifest_block_count;
-    const uint8_t *state; /* borrowed for the call */
+    const uint8_t *state; /* copied */
     uint64_t state_size;  /* up to CHECKPOINT_STATE_SIZE_MAX */
 };
 
@@ -89,24 +135,39 @@ enum tactus_status checkpoint_open(
  * before it (S7's "trailers"). */
 uint64_t checkpoint_block_count_max(const struct checkpoint *checkpoint, uint64_t highest);
 
-/* Start and finish in one: returns when the new superblock is durable. */
-enum tactus_status checkpoint_capture(
-    struct checkpoint *checkpoint, const struct checkpoint_capture *capture
-);
-
-/* The part that history fixes: acquires, encodes, starts to write, releases. No effect is pending,
- * no reservation is open, the manifest log is closed. FULL, LIMIT, IO: the file has no room for the
- * trailers and did not grow; nothing changed (S7's admission sees to it that this does not happen).
- * Write errors show in finish. */
+/* The part that history fixes, in memory: acquires, encodes, releases. Writes nothing but, rarely,
+ * a longer file. No effect is pending, no capture is under way, no reservation is open, the
+ * manifest log is closed. FULL, LIMIT, IO: the file has no room for the trailers and did not grow;
+ * nothing changed (S7's admission sees to it that this does not happen). */
 enum tactus_status checkpoint_capture_start(
     struct checkpoint *checkpoint, const struct checkpoint_capture *capture
 );
 
-/* The part that waits. All journal writes of ops <= op_captured have completed before. OK: durable.
- * POISONED: a write or flush failed; the file holds the old checkpoint or the new one, whole. */
-enum tactus_status checkpoint_capture_finish(struct checkpoint *checkpoint);
+/* True: a capture is under way, or has failed. */
+bool checkpoint_is_under_way(const struct checkpoint *checkpoint);
 
-/* The effect beat has come: frees what was released before the capture. The capture is finished. */
+/* Takes the capture as far as it goes without waiting; one request of the superblock at most is
+ * submitted by a call. DONE: the superblock is durable. WAIT: call again, at the next commit or
+ * after some I/O. FAILED: a write or flush failed; the grid is poisoned, or the journal is, the
+ * fault says why, and the file holds the old checkpoint or the new one, whole. A journal's append
+ * of op_cause may come after the first calls: they leave the superblock alone until then.
+ *
+ * Under sync=none or interval the journal is flushed here, which takes as long as it takes. */
+enum progress checkpoint_advance(struct checkpoint *checkpoint);
+
+/* Why it FAILED: POISONED, or what the journal answered. The fault says more. */
+enum tactus_status checkpoint_failure(const struct checkpoint *checkpoint);
+
+/* Advances to the end. The entry of op_cause has been appended. OK, also if nothing is under way;
+ * else as checkpoint_failure(). */
+enum tactus_status checkpoint_wait(struct checkpoint *checkpoint);
+
+/* Start and wait in one. */
+enum tactus_status checkpoint_capture(
+    struct checkpoint *checkpoint, const struct checkpoint_capture *capture
+);
+
+/* The effect beat has come: frees what was released before the capture, which is durable. */
 void checkpoint_effect(struct checkpoint *checkpoint);
 
 /* An effect is still to come: of a capture, or after an open. */

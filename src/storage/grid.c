@@ -497,7 +497,8 @@ struct block_reference grid_write_start(
     struct grid_write_slot *slot = write_slot_take(grid);
     if (slot == NULL) return reference;
     block_cache_ref(cache_of(grid), frame);
-    *slot = (struct grid_write_slot){.frame = frame};
+    grid->writes_started += 1;
+    *slot = (struct grid_write_slot){.frame = frame, .sequence = grid->writes_started};
     slot->request = (struct io_request){
         .kind = IO_WRITE,
         .size = block_size_rounded(frame->data),
@@ -566,6 +567,26 @@ void grid_poll(struct grid *grid)
 {
     reactor_poll(grid->options.reactor);
     (void)progress(grid);
+}
+
+bool grid_can_write(const struct grid *grid)
+{
+    return grid->writes_in_flight < grid->writes_max;
+}
+
+uint64_t grid_write_mark(const struct grid *grid)
+{
+    return grid->writes_started;
+}
+
+bool grid_written_through(const struct grid *grid, uint64_t mark)
+{
+    assert(mark <= grid->writes_started);
+    for (uint32_t index = 0; index < grid->writes_max; index += 1) {
+        const struct grid_write_slot *slot = &grid->writes[index];
+        if (slot->frame != NULL && slot->sequence <= mark) return false;
+    }
+    return true;
 }
 
 enum tactus_status grid_writes_finish(struct grid *grid)

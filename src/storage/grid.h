@@ -89,7 +89,8 @@ struct grid_read_slot {
 struct grid_write_slot {
     struct io_request request;
     struct block_frame
-        *frame; /* referenced until written, or for ever if that failed; NULL: free */
+        *frame;        /* referenced until written, or for ever if that failed; NULL: free */
+    uint64_t sequence; /* how many writes were started before it, and it */
     bool failed;
 };
 
@@ -113,6 +114,7 @@ struct grid {
     struct grid_read_queue queued;
     uint32_t reads_in_flight;
     uint32_t writes_in_flight;
+    uint64_t writes_started;
     struct grid_statistics statistics;
 
     /* Of the owner alone; a view's are zero. */
@@ -202,6 +204,15 @@ void grid_wait(struct grid *grid);
 
 /* Completes what is done, without waiting. */
 void grid_poll(struct grid *grid);
+
+/* Whether grid_write_start() would find a slot without waiting. */
+bool grid_can_write(const struct grid *grid);
+
+/* A mark behind every write started so far, and whether all writes before a mark have reached the
+ * device (not: are durable): later ones do not hold it up. False for good once one of them failed.
+ * Takes note of nothing: grid_poll() does. */
+uint64_t grid_write_mark(const struct grid *grid);
+bool grid_written_through(const struct grid *grid, uint64_t mark);
 
 /* Waits for all writes of this thread's. OK: they reached the device (not: are durable); POISONED.
  * Before a checkpoint's flush this is done for the owner and for every view. */

@@ -33,28 +33,48 @@ uint64_t trailer_acquire(struct grid *grid, uint64_t size, uint64_t *addresses)
     return count;
 }
 
+void trailer_write_begin(
+    struct trailer_writer *writer, struct grid *grid, const struct trailer_source *source
+)
+{
+    *writer = (struct trailer_writer){.source = *source};
+    if (source->size == 0) return;
+    writer->reference.size = source->size;
+    writer->reference.checksum = checksum_of(grid->options.file_id, source->bytes, source->size);
+}
+
+bool trailer_write_is_over(const struct trailer_writer *writer)
+{
+    return writer->offset == writer->source.size;
+}
+
+void trailer_write_next(struct trailer_writer *writer, struct grid *grid)
+{
+    assert(!trailer_write_is_over(writer));
+    const struct trailer_source *source = &writer->source;
+    struct block_reference *last = &writer->reference.last;
+    const uint64_t full = body_size_max(grid->options.layout->block_size);
+    const uint64_t size = min_u64(full, source->size - writer->offset);
+    struct block_frame *frame = grid_frame_take(grid);
+    struct block_header *header = block_header_of(frame->data);
+    header->type = (uint8_t)source->type;
+    header->size = (uint32_t)(BLOCK_HEADER_SIZE + size);
+    /* The reference to the block before; zero in the first. */
+    bytes_copy(header->metadata, last, sizeof *last);
+    bytes_copy(frame->data + BLOCK_HEADER_SIZE, source->bytes + writer->offset, size);
+    *last = grid_write_start(grid, frame, source->addresses[writer->index]);
+    grid_unref(grid, frame);
+    writer->offset += size;
+    writer->index += 1;
+}
+
 struct trailer_reference trailer_write(struct grid *grid, const struct trailer_source *source)
 {
-    if (source->size == 0) return (struct trailer_reference){0};
-
-    const uint64_t full = body_size_max(grid->options.layout->block_size);
-    struct trailer_reference reference = {
-        .size = source->size,
-        .checksum = checksum_of(grid->options.file_id, source->bytes, source->size),
-    };
-    for (uint64_t offset = 0, index = 0; offset < source->size; offset += full, index += 1) {
-        const uint64_t size = min_u64(full, source->size - offset);
-        struct block_frame *frame = grid_frame_take(grid);
-        struct block_header *header = block_header_of(frame->data);
-        header->type = (uint8_t)source->type;
-        header->size = (uint32_t)(BLOCK_HEADER_SIZE + size);
-        /* The reference to the block before; zero in the first. */
-        bytes_copy(header->metadata, &reference.last, sizeof reference.last);
-        bytes_copy(frame->data + BLOCK_HEADER_SIZE, source->bytes + offset, size);
-        reference.last = grid_write_start(grid, frame, source->addresses[index]);
-        grid_unref(grid, frame);
-    }
-    return reference;
+    struct trailer_writer writer;
+    trailer_write_begin(&writer, grid, source);
+    while (!trailer_write_is_over(&writer))
+        trailer_write_next(&writer, grid);
+    return writer.reference;
 }
 
 /* ---- Reading -------------------------------------------------------------------------------- */

@@ -28,12 +28,31 @@ uint64_t trailer_acquire(struct grid *grid, uint64_t size, uint64_t *addresses);
 /* What to write: type, bytes and their size, and addresses[], acquired by trailer_acquire(). */
 struct trailer_source {
     enum block_type type;
-    const uint8_t *bytes; /* borrowed for the call */
+    const uint8_t *bytes; /* borrowed until all is written */
     uint64_t size;
-    const uint64_t *addresses; /* borrowed for the call */
+    const uint64_t *addresses; /* likewise */
 };
 
-/* Starts to write the blocks, in order; grid_writes_finish() waits for them. */
+/* A trailer that is being written, block by block. */
+struct trailer_writer {
+    struct trailer_source source;
+    uint64_t offset;                    /* in the string: what is below has been started */
+    uint64_t index;                     /* of the next block */
+    struct trailer_reference reference; /* whole once trailer_write_next() says so */
+};
+
+/* Begins; starts no write. */
+void trailer_write_begin(
+    struct trailer_writer *writer, struct grid *grid, const struct trailer_source *source
+);
+
+/* True: no block is left to start. */
+bool trailer_write_is_over(const struct trailer_writer *writer);
+
+/* Starts to write the next block; waits if the grid has no slot for it. */
+void trailer_write_next(struct trailer_writer *writer, struct grid *grid);
+
+/* Starts to write all blocks, in order; grid_writes_finish() waits for them. */
 struct trailer_reference trailer_write(struct grid *grid, const struct trailer_source *source);
 
 /* Where blocks come from: a grid, or, before there is one, the file itself. */
