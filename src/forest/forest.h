@@ -147,9 +147,9 @@ void forest_measure_bar(struct forest *forest);
  * for its instalment, which only a forged file can do. */
 enum tactus_status forest_begin(struct forest *forest);
 
-/* Ends the open beat and opens the next (R8). `head`: where the next op's entry, which ends the
- * beat, will be, or, at replay, is. What is above the settled counts stays the open transaction. Not OK: the forest is
- * broken, reads go on. */
+/* Ends the open beat and opens the next (R8). `head`: where the entry that ends the beat will be,
+ * or, at replay, is. What is above the settled counts stays the open transaction. Not OK: the
+ * forest is broken, reads go on. */
 enum tactus_status forest_close_beat(struct forest *forest, const struct journal_position *head);
 
 /* Takes the capture that closing a beat may have made as far as it goes without waiting: a poll, at

@@ -1,5 +1,5 @@
-/* The superblock's four slots as they were read, and which superblock they come to: what reading and
- * writing share. Only storage/superblock*.c include this. */
+/* The superblock's four slots as they were read, and which superblock they come to: what reading
+ * and writing share. Only storage/superblock*.c include this. */
 #ifndef TACTUS_STORAGE_SUPERBLOCK_COPIES_H
 #define TACTUS_STORAGE_SUPERBLOCK_COPIES_H
 

@@ -134,8 +134,8 @@ static uint32_t heal_next(const struct superblock_writer *writer, struct quorum 
     return QUORUM_COPY_NONE;
 }
 
-/* All slots were read: writes one that no turn before wrote, after which all are read again, so that
- * a write that was lost is not built upon; or ends the healing. */
+/* All slots were read: writes one that no turn before wrote, after which all are read again, so
+ * that a write that was lost is not built upon; or ends the healing. */
 static enum tactus_status heal(struct superblock_writer *writer, struct fault *fault)
 {
     struct quorum quorum;

@@ -37,6 +37,8 @@ struct image {
 struct history {
     struct image images[IMAGES_MAX];
     uint32_t count;
+    struct checkpoint_state dues[IMAGES_MAX]; /* every checkpoint, those that were due among them */
+    uint32_t due_count;
 };
 
 /* How a run differs from others. */
@@ -47,9 +49,16 @@ struct manner {
     bool at_submission;
     uint32_t reopens; /* one step in so many is followed by a reopen; 0: never */
     uint32_t crashes; /* likewise by a run into a crash */
+    uint32_t slow;    /* one request in so many takes long; 0: none, 1: each of the superblock */
 };
 
+/* Longer than all the beats until an effect. */
+#define SLOW_NS (UINT64_C(1) << 40)
+
 static uint64_t compared_count;
+static uint64_t due_compared_count;
+static uint64_t durable_count; /* checkpoints; and those that somebody had to wait for */
+static uint64_t waited_count;
 static uint64_t crash_count;
 
 static struct image image_of(const struct model *model, const struct simulated_disk *disk)
@@ -128,6 +137,49 @@ static void look(
     history->count += 1;
 }
 
+/* The same for the checkpoint that the file has now, whoever captured it, and however long its
+ * superblock took. A run that is slow may go past one without anybody looking: so the first that
+ * sees it writes it down. */
+static void look_at_checkpoint(const struct model *model, struct history *history)
+{
+    const struct checkpoint_state *checkpoint = &model->db->superblock.checkpoint;
+    for (uint32_t index = 0; index < history->due_count; index += 1) {
+        const struct checkpoint_state *due = &history->dues[index];
+        if (due->op_captured != checkpoint->op_captured) continue;
+        EXPECT(memcmp(due, checkpoint, sizeof *due) == 0);
+        due_compared_count += 1;
+        return;
+    }
+    EXPECT(history->due_count < IMAGES_MAX);
+    history->dues[history->due_count] = *checkpoint;
+    history->due_count += 1;
+}
+
+/* What the database counted goes with its handle. */
+static void count_and_close(struct model *model)
+{
+    const struct checkpoint_statistics *statistics = &model->db->checkpoint.statistics;
+    durable_count += statistics->count;
+    waited_count += statistics->waited;
+    model_close(model);
+}
+
+static void make_slow(struct simulated_disk *disk, uint32_t slow, struct random *random)
+{
+    if (slow == 0) return;
+    struct simulated_fault fault = {.kind = SIMULATED_DELAY, .delay_ns = SLOW_NS};
+    if (slow == 1) {
+        fault.to = (uint64_t)SUPERBLOCK_COPIES * SUPERBLOCK_SLOT;
+        fault.is_sticky = true;
+        simulated_disk_fault_add(disk, fault);
+        return;
+    }
+    for (uint32_t index = 0; index < SIMULATED_FAULTS_MAX; index += 1) {
+        fault.skip += random_below(random, 2 * slow);
+        simulated_disk_fault_add(disk, fault);
+    }
+}
+
 static void reopen(struct model *model, struct simulated_disk *disk)
 {
     struct reactor reactor;
@@ -186,11 +238,13 @@ static void run(uint64_t seed, struct manner manner, struct history *history, st
     simulated_disk_open(&reactor, disk);
     reactor.is_new = true;
     EXPECT(model_open(model, &reactor) == TACTUS_OK);
+    make_slow(disk, manner.slow, random);
     while (model->now.item < ITEMS) {
         EXPECT(model_step(model) == TACTUS_OK);
         look(model, disk, history, first);
+        look_at_checkpoint(model, history);
         if (manner.reopens != 0 && random_chance(random, 1, manner.reopens)) {
-            model_close(model);
+            count_and_close(model);
             /* What is closed is durable. */
             model->states[0] = model->now;
             model->state_count = 1;
@@ -205,6 +259,7 @@ static void run(uint64_t seed, struct manner manner, struct history *history, st
     if (!is_complete(model)) EXPECT(tactus_checkpoint(model->db) == TACTUS_OK);
     look(model, disk, history, first);
     model_compare(model);
+    count_and_close(model);
     model_free(model);
     simulated_disk_free(disk);
 }
@@ -229,6 +284,10 @@ static void run_seed(uint64_t seed)
         {.cache_bytes = 0, .crashes = 12},
         {.cache_bytes = 1 << 20, .crashes = 5, .sync = TACTUS_SYNC_NONE},
         {.cache_bytes = 1 << 20, .crashes = 8, .reopens = 8, .sync = TACTUS_SYNC_INTERVAL},
+        {.cache_bytes = 0, .slow = 1},
+        {.cache_bytes = 1 << 20, .slow = 1, .sync = TACTUS_SYNC_NONE, .reopens = 9},
+        {.cache_bytes = 1 << 20, .slow = 1, .crashes = 9},
+        {.cache_bytes = 0, .slow = 60, .sync = TACTUS_SYNC_NONE},
     };
     for (uint32_t index = 0; index < sizeof manners / sizeof manners[0]; index += 1) {
         run(seed, manners[index], history, &random);
@@ -242,11 +301,17 @@ TEST(determinism, one_history_has_one_image_however_it_is_run)
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1)
         run_seed(seed);
     printf(
-        "determinism: %llu images compared, %llu crashes\n",
+        "determinism: %llu images compared, %llu checkpoints compared, %llu crashes; %llu "
+        "checkpoints written, %llu of them waited for\n",
         (unsigned long long)compared_count,
-        (unsigned long long)crash_count
+        (unsigned long long)due_compared_count,
+        (unsigned long long)crash_count,
+        (unsigned long long)durable_count,
+        (unsigned long long)waited_count
     );
     EXPECT(compared_count > 0);
+    EXPECT(due_compared_count > 0);
+    EXPECT(waited_count > 0 && waited_count < durable_count);
 }
 
 /* The same test must be able to fail: another history has another image. */

@@ -138,6 +138,7 @@ enum tactus_status storage_fixture_open(
 
 void storage_fixture_end(struct storage_fixture *fixture)
 {
+    checkpoint_close(&fixture->checkpoint);
     grid_close(&fixture->view);
     grid_close(&fixture->grid);
     if (fixture->disk == NULL) file_close(&fixture->view_reactor);

@@ -310,6 +310,49 @@ TEST(schedule, a_capture_covers_the_bar_before_and_takes_effect_half_a_bar_later
     capture_in_bar(8);
 }
 
+/* The commit that closes the bar captures; its entry comes after. */
+static void capture_waits_for_its_entry(uint32_t sync)
+{
+    begin(4);
+    EXPECT(database_fixture_close(&fixture) == TACTUS_OK);
+    fixture.open.sync = sync;
+    EXPECT(database_fixture_open(&fixture, false) == TACTUS_OK);
+    forest = &fixture.db->forest;
+    schedule = &forest->schedule;
+    insert(1);
+    close_to(4);
+    schedule->checkpoint_due = true;
+    struct journal *journal = &fixture.db->journal;
+    const struct journal_position head = journal_head(journal);
+    EXPECT(forest_close_beat(forest, &head) == TACTUS_OK);
+    EXPECT(schedule->beat_capture == 4 && schedule->effect_pending);
+    for (uint32_t poll = 0; poll < 300; poll += 1)
+        EXPECT(forest_capture_advance(forest) == TACTUS_OK);
+    EXPECT(beat_capture() == 0);
+    EXPECT(fixture.db->checkpoint.stage == CHECKPOINT_JOURNAL);
+
+    const struct journal_append append = {.kind = JOURNAL_CHECKPOINT, .beat = schedule->beat};
+    uint64_t op = 0;
+    (void)journal_body(journal);
+    EXPECT(journal_append(journal, &append, &op) == TACTUS_OK);
+    EXPECT(op == head.op);
+    EXPECT(journal_op_durable(journal) < op);
+    EXPECT(forest_capture_advance(forest) == TACTUS_OK);
+    EXPECT(journal_op_durable(journal) >= op); /* before the superblock's first write */
+    EXPECT(beat_capture() == 0);
+    for (uint32_t poll = 0; poll < 300 && beat_capture() == 0; poll += 1)
+        EXPECT(forest_capture_advance(forest) == TACTUS_OK);
+    EXPECT(beat_capture() == 4);
+    EXPECT(fixture.db->checkpoint.statistics.waited == 0);
+    end();
+}
+
+TEST(schedule, a_capture_is_durable_only_after_the_entry_that_closed_its_bar)
+{
+    capture_waits_for_its_entry(TACTUS_SYNC_COMMIT);
+    capture_waits_for_its_entry(TACTUS_SYNC_NONE);
+}
+
 TEST(schedule, a_complete_checkpoint_ends_the_bar_and_an_empty_one)
 {
     for (uint64_t offset = 0; offset < 6; offset += 1) {

@@ -442,4 +442,193 @@ TEST(checkpoint, believes_no_forged_free_set)
     end(&fixture);
 }
 
+/* ---- In the background ---------------------------------------------------------------------- */
+
+/* A formatted file whose first checkpoint has taken effect, with this many blocks written. */
+static void begin_on(struct storage_fixture *fixture, uint64_t seed, uint64_t blocks)
+{
+    storage_fixture_begin(fixture, storage_fixture_disk(seed, &plain), &plain);
+    const struct checkpoint_capture capture = capture_of(0, "zero");
+    EXPECT(checkpoint_format(&fixture->checkpoint, &capture, schema, sizeof schema) == TACTUS_OK);
+    checkpoint_effect(&fixture->checkpoint);
+    if (blocks > 0) write_blocks(fixture, blocks, 1);
+}
+
+static void capture_now(struct storage_fixture *fixture)
+{
+    const struct checkpoint_capture capture = capture_of(1, "new");
+    EXPECT(checkpoint_capture_start(&fixture->checkpoint, &capture) == TACTUS_OK);
+}
+
+TEST(checkpoint, starts_a_capture_without_a_request)
+{
+    for (uint64_t seed = 1; seed <= 4; seed += 1) {
+        struct storage_fixture fixture;
+        begin_on(&fixture, seed, 5);
+        EXPECT(grid_writes_finish(&fixture.grid) == TACTUS_OK);
+        EXPECT(grid_grow(&fixture.grid, 40) == TACTUS_OK);
+        const uint64_t before = simulated_disk_change_count(fixture.disk);
+        capture_now(&fixture);
+        EXPECT(simulated_disk_change_count(fixture.disk) == before);
+        EXPECT(checkpoint_is_under_way(&fixture.checkpoint));
+        EXPECT(checkpoint_wait(&fixture.checkpoint) == TACTUS_OK);
+        EXPECT(!checkpoint_is_under_way(&fixture.checkpoint));
+        EXPECT(checkpoint_wait(&fixture.checkpoint) == TACTUS_OK); /* nothing to wait for */
+        EXPECT(fixture.checkpoint.statistics.count == 2);
+        end(&fixture);
+    }
+}
+
+TEST(checkpoint, comes_to_its_end_by_polls_alone)
+{
+    for (uint64_t seed = 1; seed <= 4; seed += 1) {
+        struct storage_fixture fixture;
+        begin_on(&fixture, seed, 5);
+        capture_now(&fixture);
+        const uint64_t waited = fixture.checkpoint.statistics.waited;
+        uint32_t polls = 1;
+        while (checkpoint_advance(&fixture.checkpoint) == PROGRESS_WAIT)
+            polls += 1;
+        EXPECT(polls > 9); /* one request of the superblock in each */
+        EXPECT(fixture.superblock.checkpoint.op_captured == 1);
+        const struct checkpoint_statistics *statistics = &fixture.checkpoint.statistics;
+        EXPECT(statistics->waited == waited);
+        EXPECT(statistics->ns_last > 0 && statistics->ns_last <= statistics->ns_max);
+        EXPECT(statistics->blocks_last == 3);
+        EXPECT(statistics->bytes_last == 3 + 8 + 8); /* state, acquired, released */
+        end(&fixture);
+    }
+}
+
+TEST(checkpoint, is_not_held_up_by_writes_that_came_after_it)
+{
+    struct storage_fixture fixture;
+    begin_on(&fixture, 3, 0); /* requests finish in their order */
+    EXPECT(grid_grow(&fixture.grid, 400) == TACTUS_OK);
+    capture_now(&fixture);
+    uint64_t seed = 100;
+    uint32_t polls = 1;
+    while (checkpoint_advance(&fixture.checkpoint) == PROGRESS_WAIT) {
+        EXPECT(polls < 200);
+        write_blocks(&fixture, 1, seed); /* so that some are in flight at all times */
+        EXPECT(fixture.grid.writes_in_flight > 0);
+        seed += 1;
+        polls += 1;
+    }
+    EXPECT(fixture.grid.writes_in_flight > 0);
+    end(&fixture);
+}
+
+TEST(checkpoint, waits_for_the_writes_before_it)
+{
+    struct storage_fixture fixture;
+    begin_on(&fixture, 1, 0);
+    const struct simulated_fault slow = {
+        .kind = SIMULATED_DELAY,
+        .from = fixture.layout.grid_offset,
+        .to = UINT64_C(1) << 40,
+        .delay_ns = UINT64_C(1) << 40,
+    };
+    simulated_disk_fault_add(fixture.disk, slow);
+    write_blocks(&fixture, 1, 1); /* this one takes long */
+    capture_now(&fixture);
+    for (uint32_t poll = 0; poll < 200; poll += 1) {
+        EXPECT(checkpoint_advance(&fixture.checkpoint) == PROGRESS_WAIT);
+    }
+    EXPECT(fixture.checkpoint.stage == CHECKPOINT_GRID);
+    EXPECT(fixture.grid.writes_in_flight == 1);
+    EXPECT(checkpoint_wait(&fixture.checkpoint) == TACTUS_OK);
+    EXPECT(fixture.grid.writes_in_flight == 0);
+    end(&fixture);
+}
+
+TEST(checkpoint, writes_its_trailers_as_the_grid_has_slots_for_them)
+{
+    /* Eleven blocks for each set of 340,000: with the writes before them more than slots. */
+    const struct storage_fixture_options options = {.block_count_max = 350000};
+    struct storage_fixture fixture;
+    storage_fixture_begin(&fixture, storage_fixture_disk(1, &options), &options);
+    const struct checkpoint_capture first = capture_of(0, "zero");
+    EXPECT(checkpoint_format(&fixture.checkpoint, &first, schema, sizeof schema) == TACTUS_OK);
+    checkpoint_effect(&fixture.checkpoint);
+    struct free_set *set = &fixture.grid.free_set;
+    struct free_set_reservation reservation;
+    EXPECT(free_set_reserve(set, 340000, &reservation));
+    for (uint64_t index = 0; index < 340000; index += 1)
+        (void)free_set_acquire(set, &reservation);
+    free_set_forfeit(set, &reservation);
+    for (uint64_t address = 10; address <= 340000; address += 2)
+        EXPECT(grid_release(&fixture.grid, address) == TACTUS_OK);
+    write_blocks(&fixture, GRID_WRITES_MAX, 1);
+    EXPECT(!grid_can_write(&fixture.grid));
+    capture_now(&fixture);
+    bool was_between = false;
+    while (checkpoint_advance(&fixture.checkpoint) == PROGRESS_WAIT) {
+        const struct trailer_writer *trailers = fixture.checkpoint.trailers;
+        was_between =
+            was_between || (trailers[1].offset > 0 && !trailer_write_is_over(&trailers[1]));
+    }
+    EXPECT(was_between);
+    EXPECT(fixture.checkpoint.statistics.blocks_last == 1 + 11 + 11);
+
+    struct storage_fixture reopened;
+    storage_fixture_begin(&reopened, fixture.disk, &options);
+    uint64_t size = 0;
+    EXPECT(storage_fixture_open(&reopened, state_found, &size) == TACTUS_OK);
+    expect_same_sets(set, &reopened.grid.free_set);
+    storage_fixture_end(&reopened);
+    end(&fixture);
+}
+
+TEST(checkpoint, keeps_its_own_copy_of_the_state)
+{
+    struct storage_fixture fixture;
+    begin_on(&fixture, 1, 2);
+    char text[] = "state as it was";
+    const struct checkpoint_capture capture = capture_of(1, text);
+    EXPECT(checkpoint_capture_start(&fixture.checkpoint, &capture) == TACTUS_OK);
+    bytes_zero(text, sizeof text);
+    EXPECT(checkpoint_wait(&fixture.checkpoint) == TACTUS_OK);
+    storage_fixture_end(&fixture);
+    struct storage_fixture reopened;
+    EXPECT(open_again(&reopened, fixture.disk, "state as it was") == TACTUS_OK);
+    end(&reopened);
+}
+
+TEST(checkpoint, is_given_up_by_a_close_at_any_step)
+{
+    for (uint32_t steps = 0; steps < 30; steps += 1) {
+        struct storage_fixture fixture;
+        begin_on(&fixture, 1 + steps % 4, 3);
+        capture_now(&fixture);
+        for (uint32_t step = 0; step < steps; step += 1) {
+            if (!checkpoint_is_under_way(&fixture.checkpoint)) break;
+            EXPECT(checkpoint_advance(&fixture.checkpoint) != PROGRESS_FAILED);
+        }
+        checkpoint_close(&fixture.checkpoint);
+        struct simulated_disk *disk = fixture.disk;
+        storage_fixture_end(&fixture);
+        uint64_t size = 0;
+        storage_fixture_begin(&fixture, disk, &plain);
+        EXPECT(storage_fixture_open(&fixture, state_found, &size) == TACTUS_OK);
+        EXPECT(size == 4 || size == 3); /* "zero" or "new" */
+        end(&fixture);
+    }
+}
+
+TEST(checkpoint, fails_for_good_when_a_later_block_cannot_be_written)
+{
+    struct storage_fixture fixture;
+    begin_on(&fixture, 1, 0);
+    capture_now(&fixture);
+    EXPECT(checkpoint_advance(&fixture.checkpoint) == PROGRESS_WAIT);
+    simulated_disk_fault_add(fixture.disk, (struct simulated_fault){.kind = SIMULATED_WRITE_ERROR});
+    write_blocks(&fixture, 1, 1);
+    EXPECT(checkpoint_wait(&fixture.checkpoint) == TACTUS_POISONED);
+    EXPECT(checkpoint_advance(&fixture.checkpoint) == PROGRESS_FAILED);
+    EXPECT(checkpoint_failure(&fixture.checkpoint) == TACTUS_POISONED);
+    EXPECT(checkpoint_wait(&fixture.checkpoint) == TACTUS_POISONED);
+    end(&fixture);
+}
+
 TEST_MAIN()

@@ -497,4 +497,38 @@ TEST(grid, opens_a_longer_file_and_refuses_a_shorter_one)
     simulated_disk_free(fixture.disk);
 }
 
+TEST(grid, knows_which_writes_lie_before_a_mark)
+{
+    struct storage_fixture fixture;
+    const struct storage_fixture_options options = {.pinned_frames_max = 80};
+    storage_fixture_begin(&fixture, storage_fixture_disk(3, &options), &options); /* in order */
+    struct grid *grid = &fixture.grid;
+    storage_fixture_grid(&fixture, 60);
+    EXPECT(grid_written_through(grid, grid_write_mark(grid)));
+    (void)storage_fixture_write(&fixture, 1, 1, 100);
+    (void)storage_fixture_write(&fixture, 2, 2, 100);
+    const uint64_t mark = grid_write_mark(grid);
+    EXPECT(!grid_written_through(grid, mark));
+    for (uint64_t address = 3; address <= 20; address += 1)
+        (void)storage_fixture_write(&fixture, address, address, 100);
+    while (!grid_written_through(grid, mark))
+        grid_wait(grid);
+    EXPECT(grid->writes_in_flight > 0);
+    EXPECT(!grid_written_through(grid, grid_write_mark(grid)));
+    EXPECT(grid_writes_finish(grid) == TACTUS_OK);
+    EXPECT(grid_written_through(grid, grid_write_mark(grid)));
+
+    for (uint64_t address = 21; grid_can_write(grid); address += 1)
+        (void)storage_fixture_write(&fixture, address, address, 100);
+    EXPECT(grid->writes_in_flight == GRID_WRITES_MAX);
+    EXPECT(grid_writes_finish(grid) == TACTUS_OK);
+
+    simulated_disk_fault_add(fixture.disk, (struct simulated_fault){.kind = SIMULATED_WRITE_ERROR});
+    (void)storage_fixture_write(&fixture, 60, 1, 100);
+    EXPECT(grid_writes_finish(grid) == TACTUS_POISONED);
+    EXPECT(!grid_written_through(grid, grid_write_mark(grid)));
+    storage_fixture_end(&fixture);
+    simulated_disk_free(fixture.disk);
+}
+
 TEST_MAIN()
