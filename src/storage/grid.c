@@ -5,6 +5,7 @@
 #include "base/integer.h"
 #include "io/file.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "base/poison.h"
@@ -510,6 +511,17 @@ struct block_reference grid_write_start(
     return reference;
 }
 
+/* Up to the oldest write that is not done. */
+static void note_written(struct grid *grid)
+{
+    uint64_t through = grid->writes_started;
+    for (uint32_t index = 0; index < grid->writes_max; index += 1) {
+        const struct grid_write_slot *slot = &grid->writes[index];
+        if (slot->frame != NULL) through = min_u64(through, slot->sequence - 1);
+    }
+    atomic_store_explicit(&grid->written_through, through, memory_order_release);
+}
+
 static void write_slot_done(struct grid *grid, struct grid_write_slot *slot)
 {
     grid->writes_in_flight -= 1;
@@ -518,6 +530,7 @@ static void write_slot_done(struct grid *grid, struct grid_write_slot *slot)
         grid->statistics.bytes_written += slot->request.size;
         grid_unref(grid, slot->frame);
         slot->frame = NULL;
+        note_written(grid);
         return;
     }
     /* The slot keeps its reference for good: this block can be read from nowhere else (R11). */
@@ -581,12 +594,7 @@ uint64_t grid_write_mark(const struct grid *grid)
 
 bool grid_written_through(const struct grid *grid, uint64_t mark)
 {
-    assert(mark <= grid->writes_started);
-    for (uint32_t index = 0; index < grid->writes_max; index += 1) {
-        const struct grid_write_slot *slot = &grid->writes[index];
-        if (slot->frame != NULL && slot->sequence <= mark) return false;
-    }
-    return true;
+    return mark <= atomic_load_explicit(&grid->written_through, memory_order_acquire);
 }
 
 enum tactus_status grid_writes_finish(struct grid *grid)

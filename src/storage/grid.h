@@ -115,6 +115,7 @@ struct grid {
     uint32_t reads_in_flight;
     uint32_t writes_in_flight;
     uint64_t writes_started;
+    _Atomic uint64_t written_through; /* all writes up to this sequence are done */
     struct grid_statistics statistics;
 
     /* Of the owner alone; a view's are zero. */
@@ -210,7 +211,7 @@ bool grid_can_write(const struct grid *grid);
 
 /* A mark behind every write started so far, and whether all writes before a mark have reached the
  * device (not: are durable): later ones do not hold it up. False for good once one of them failed.
- * Takes note of nothing: grid_poll() does. */
+ * Takes note of nothing, grid_poll() does; so another thread than the grid's may ask, too. */
 uint64_t grid_write_mark(const struct grid *grid);
 bool grid_written_through(const struct grid *grid, uint64_t mark);
 
