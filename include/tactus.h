@@ -151,8 +151,9 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_open(
     tactus_db **db
 );
 
-/* Waits until every commit is durable, writes no checkpoint, gives up the handle. Only on MISUSE (a
- * transaction or query is still open) does the handle stay. NULL is fine. */
+/* Waits until every commit is durable, and until a checkpoint that is being written is; begins
+ * none; gives up the handle. Only on MISUSE (a transaction or query is still open) does the handle
+ * stay. NULL is fine. */
 TACTUS_API enum tactus_status tactus_close(tactus_db *db);
 
 /* What an open recovered; words for a warning (a torn tail cut, a copy healed), or "". */
