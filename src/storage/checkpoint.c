@@ -121,6 +121,8 @@ static void capture_free_set(struct checkpoint *checkpoint)
     trailer_write_begin(&checkpoint->trailers[2], grid, &released);
     checkpoint->next.block_count = free_set_highest_acquired(set);
 
+    const struct grid *view = checkpoint->options.view;
+    checkpoint->view_mark = view == NULL ? 0 : grid_write_mark(view);
     free_set_capture(set);
     for (uint64_t index = 0; index < checkpoint->address_count; index += 1) {
         const enum tactus_status status = grid_release(grid, checkpoint->addresses[index]);
@@ -178,6 +180,8 @@ static enum progress trailers_advance(struct checkpoint *checkpoint)
  * capture, and the trailers. */
 static bool grid_is_written(const struct checkpoint *checkpoint)
 {
+    const struct grid *view = checkpoint->options.view;
+    if (view != NULL && !grid_written_through(view, checkpoint->view_mark)) return false;
     return grid_written_through(checkpoint->options.grid, checkpoint->grid_mark);
 }
 
@@ -279,8 +283,11 @@ enum tactus_status checkpoint_failure(const struct checkpoint *checkpoint)
 static void wait_for_some(struct checkpoint *checkpoint)
 {
     struct grid *grid = checkpoint->options.grid;
+    struct grid *view = checkpoint->options.view;
     if (checkpoint->stage == CHECKPOINT_SUPERBLOCK) {
         reactor_finish(grid->options.reactor, &checkpoint->writer.request);
+    } else if (view != NULL && !grid_written_through(view, checkpoint->view_mark)) {
+        grid_wait(view);
     } else {
         grid_wait(grid);
     }

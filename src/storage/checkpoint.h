@@ -42,6 +42,7 @@ struct checkpoint_options {
     struct grid *grid;             /* kept, as all of these */
     struct superblock *superblock; /* what is durable; changed when a newer one is */
     struct journal *journal;       /* with the grid's fault; NULL: none is to be waited for */
+    struct grid *view;             /* through which compactions write; NULL: through the grid */
 };
 
 /* How far the capture has come. */
@@ -77,6 +78,7 @@ struct checkpoint {
     uint8_t stage;                                           /* enum checkpoint_stage */
     struct trailer_writer trailers[CHECKPOINT_TRAILERS_OWN]; /* in the order of their blocks */
     uint64_t grid_mark; /* behind the last write that the superblock stands on */
+    uint64_t view_mark; /* of the view, likewise */
     uint64_t op_cause;
     struct checkpoint_state next; /* what the superblock is going to say */
     struct superblock_writer writer;
@@ -137,8 +139,9 @@ uint64_t checkpoint_block_count_max(const struct checkpoint *checkpoint, uint64_
 
 /* The part that history fixes, in memory: acquires, encodes, releases. Writes nothing but, rarely,
  * a longer file. No effect is pending, no capture is under way, no reservation is open, the
- * manifest log is closed. FULL, LIMIT, IO: the file has no room for the trailers and did not grow;
- * nothing changed (S7's admission sees to it that this does not happen). */
+ * manifest log is closed, no other thread uses the view. FULL, LIMIT, IO: the file has no room for
+ * the trailers and did not grow; nothing changed (S7's admission sees to it that this does not
+ * happen). */
 enum tactus_status checkpoint_capture_start(
     struct checkpoint *checkpoint, const struct checkpoint_capture *capture
 );
@@ -150,7 +153,8 @@ bool checkpoint_is_under_way(const struct checkpoint *checkpoint);
  * submitted by a call. DONE: the superblock is durable. WAIT: call again, at the next commit or
  * after some I/O. FAILED: a write or flush failed; the grid is poisoned, or the journal is, the
  * fault says why, and the file holds the old checkpoint or the new one, whole. A journal's append
- * of op_cause may come after the first calls: they leave the superblock alone until then.
+ * of op_cause may come after the first calls: they leave the superblock alone until then. Another
+ * thread may use the view: what it wrote before the capture counts once that thread has taken note.
  *
  * Under sync=none or interval the journal is flushed here, which takes as long as it takes. */
 enum progress checkpoint_advance(struct checkpoint *checkpoint);
@@ -158,8 +162,8 @@ enum progress checkpoint_advance(struct checkpoint *checkpoint);
 /* Why it FAILED: POISONED, or what the journal answered. The fault says more. */
 enum tactus_status checkpoint_failure(const struct checkpoint *checkpoint);
 
-/* Advances to the end. The entry of op_cause has been appended. OK, also if nothing is under way;
- * else as checkpoint_failure(). */
+/* Advances to the end. The entry of op_cause has been appended; no other thread uses the view. OK,
+ * also if nothing is under way; else as checkpoint_failure(). */
 enum tactus_status checkpoint_wait(struct checkpoint *checkpoint);
 
 /* Start and wait in one. */

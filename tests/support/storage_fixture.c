@@ -57,7 +57,10 @@ static void init_all(
         .fault = &fixture->fault,
     };
     const struct checkpoint_options checkpoint = {
-        .grid = &fixture->grid, .superblock = &fixture->superblock};
+        .grid = &fixture->grid,
+        .superblock = &fixture->superblock,
+        .view = view.reads_max == 0 ? NULL : &fixture->view,
+    };
     grid_init(&fixture->grid, budget, &grid);
     if (view.reads_max != 0) grid_init_sharing(&fixture->view, budget, &fixture->grid, &view);
     checkpoint_init(&fixture->checkpoint, budget, &checkpoint);

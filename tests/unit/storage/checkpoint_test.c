@@ -542,6 +542,43 @@ TEST(checkpoint, waits_for_the_writes_before_it)
     end(&fixture);
 }
 
+TEST(checkpoint, waits_for_the_writes_of_a_view_before_it_but_not_for_those_after)
+{
+    const struct storage_fixture_options options = {
+        .view = {.pinned_frames_max = 4, .reads_max = 2, .writes_max = 8}};
+    struct storage_fixture fixture;
+    storage_fixture_begin(&fixture, storage_fixture_disk(1, &options), &options);
+    const struct checkpoint_capture first = capture_of(0, "zero");
+    EXPECT(checkpoint_format(&fixture.checkpoint, &first, schema, sizeof schema) == TACTUS_OK);
+    checkpoint_effect(&fixture.checkpoint);
+    EXPECT(grid_grow(&fixture.grid, 100) == TACTUS_OK);
+    const struct simulated_fault slow = {
+        .kind = SIMULATED_DELAY,
+        .from = layout_block_offset(&fixture.layout, 60),
+        .to = UINT64_C(1) << 40,
+        .is_sticky = true,
+        .delay_ns = UINT64_C(1) << 40,
+    };
+    simulated_disk_fault_add(fixture.disk, slow);
+    for (uint64_t address = 60; address <= 61; address += 1) {
+        struct block_frame *frame = grid_frame_take(&fixture.view);
+        struct block_header *header = block_header_of(frame->data);
+        header->type = BLOCK_VALUE;
+        header->size = BLOCK_HEADER_SIZE;
+        (void)grid_write_start(&fixture.view, frame, address);
+        grid_unref(&fixture.view, frame);
+        if (address == 60) capture_now(&fixture); /* between the two */
+    }
+    for (uint32_t poll = 0; poll < 100; poll += 1) {
+        EXPECT(checkpoint_advance(&fixture.checkpoint) == PROGRESS_WAIT);
+        grid_poll(&fixture.view);
+    }
+    EXPECT(fixture.checkpoint.stage == CHECKPOINT_GRID);
+    EXPECT(checkpoint_wait(&fixture.checkpoint) == TACTUS_OK);
+    EXPECT(fixture.view.writes_in_flight == 1);
+    end(&fixture);
+}
+
 TEST(checkpoint, writes_its_trailers_as_the_grid_has_slots_for_them)
 {
     /* Eleven blocks for each set of 340,000: with the writes before them more than slots. */
