@@ -101,7 +101,11 @@ void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *o
     if (!db->read_only) compactor_init(&db->compactor, budget, &db->grid, &db->reactor);
     budget_group(budget, "free set");
     const struct checkpoint_options checkpoint_options = {
-        .grid = &db->grid, .superblock = &db->superblock, .journal = &db->journal};
+        .grid = &db->grid,
+        .superblock = &db->superblock,
+        .journal = &db->journal,
+        .view = db->read_only ? NULL : &db->compactor.grid,
+    };
     checkpoint_init(&db->checkpoint, budget, &checkpoint_options);
     budget_group(budget, "journal");
     const struct journal_options journal_options = {

@@ -117,6 +117,7 @@ static enum tactus_status forest_close_instalment(struct forest *forest)
     if (!schedule->instalment_open) return TACTUS_OK;
     struct grid *grid = forest->options.grid;
     if (worker_is_open(forest->options.worker)) worker_join(forest->options.worker);
+    grid_poll(forest->options.compaction_grid); /* a checkpoint asks which writes are done */
     grid_statistics_move(forest->options.compaction_grid);
     TRY(half_bar_beat_end(&forest->half_bar, forest->options.fault));
     /* Blocks that were not even tried since a write failed are nowhere: their tables stay out. */
@@ -211,10 +212,6 @@ static enum tactus_status forest_capture(
     assert(!schedule->effect_pending);
     assert(covered->op <= head->op);
 
-    /* The worker is at rest: what it has written so far is what the checkpoint refers to. */
-    if (grid_writes_finish(forest->options.compaction_grid) != TACTUS_OK) {
-        return grid_status(forest->options.grid);
-    }
     forest->counters.checkpoints += 1;
     uint8_t state[FOREST_STATE_SIZE_MAX];
     struct manifest_log_references log;
@@ -247,12 +244,17 @@ enum tactus_status forest_capture_advance(struct forest *forest)
 {
     struct checkpoint *checkpoint = forest->options.checkpoint;
     if (!checkpoint_is_under_way(checkpoint)) return TACTUS_OK;
+    /* No instalment, no worker that takes note of the writes of those before. */
+    if (!forest->schedule.instalment_open) grid_poll(forest->options.compaction_grid);
     if (checkpoint_advance(checkpoint) != PROGRESS_FAILED) return TACTUS_OK;
     return forest_break(forest, checkpoint_failure(checkpoint));
 }
 
 enum tactus_status forest_capture_wait(struct forest *forest)
 {
+    struct worker *worker = forest->options.worker;
+    if (!checkpoint_is_under_way(forest->options.checkpoint)) return TACTUS_OK;
+    if (worker_is_open(worker)) worker_join(worker); /* the view is the worker's until then */
     const enum tactus_status status = checkpoint_wait(forest->options.checkpoint);
     return status == TACTUS_OK ? TACTUS_OK : forest_break(forest, status);
 }
