@@ -4,13 +4,14 @@ PREFIX ?= /usr/local
 BUILD ?= build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-compare release install clean gate coverage setup
+.PHONY: help demo test bench bench-compare bench-peers release install clean gate coverage setup
 
 help:
 	@echo 'make demo           the whole path on real data: plan, create, import, ask, verify'
 	@echo 'make test           build with all checks on, and run every test'
-	@echo 'make bench          measure an import of the demo data'
-	@echo 'make bench-compare  the same of other engines: comes with a later version'
+	@echo 'make bench          measure the workloads and an import, in about a minute'
+	@echo 'make bench-compare  the workloads at full size, beside RocksDB: OBJECTS=10000000'
+	@echo 'make bench-peers    install the engines that bench-compare runs beside Tactus'
 	@echo 'make release        build the library and the command, in $(BUILD)/release'
 	@echo 'make install        install them under PREFIX, $(PREFIX)'
 	@echo 'make gate           everything a change must pass: tools/gate.sh'
@@ -42,9 +43,16 @@ test: setup $(BUILD)/test/build.ninja
 bench: release
 	@TACTUS=$(abspath $(BUILD)/release/cli/tactus) bash tools/bench.sh
 
-bench-compare:
-	@echo 'bench-compare: the comparison with other engines comes with a later version' >&2
-	@exit 2
+$(BUILD)/bench/build.ninja: | setup bench-peers
+	@cmake -S . -B $(BUILD)/bench -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+		-DBUILD_TESTING=OFF -DTACTUS_BENCH=ON
+
+bench-compare: bench-peers $(BUILD)/bench/build.ninja
+	@cmake --build $(BUILD)/bench
+	@TACTUS_BENCH=$(abspath $(BUILD)/bench/bench/peers/tactus-bench) bash tools/bench.sh --compare
+
+bench-peers:
+	@tools/setup.sh --peers
 
 install: release
 	@cmake -S . -B $(BUILD)/release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null

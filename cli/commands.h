@@ -18,5 +18,6 @@ extern const struct command command_verify;
 extern const struct command command_inspect;
 extern const struct command command_repair;
 extern const struct command command_codegen;
+extern const struct command command_bench;
 
 #endif

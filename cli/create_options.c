@@ -116,10 +116,9 @@ static int read_file_id(const struct arguments *arguments, struct tactus_u128 *i
     return EXIT_OK;
 }
 
-static int read_create(const struct arguments *arguments, struct tactus_create_options *create)
+int create_options_read(const struct arguments *arguments, struct tactus_create_options *create)
 {
     tactus_create_options_default(create);
-    if (arguments_has(arguments, "overwrite")) create->flags |= TACTUS_OVERWRITE;
 
     int code = read_size(arguments, "memory", &create->memory_bytes);
     if (code == EXIT_OK) code = read_size(arguments, "journal", &create->journal_bytes);
@@ -144,7 +143,8 @@ int creation_init(struct creation *creation, const struct arguments *arguments)
         return complain_usage(arguments->command->name, "--schema FILE is missing");
     }
     tactus_open_options_default(&creation->open);
-    int code = read_create(arguments, &creation->create);
+    int code = create_options_read(arguments, &creation->create);
+    if (arguments_has(arguments, "overwrite")) creation->create.flags |= TACTUS_OVERWRITE;
     if (code == EXIT_OK) code = session_options(arguments, &creation->open);
     if ((creation->open.flags & TACTUS_POSIX_IO) != 0) {
         creation->create.flags |= TACTUS_CREATE_POSIX_IO;

@@ -41,6 +41,10 @@ struct creation {
     char *schema;            /* owned */
 };
 
+/* The options of a file that were given, on top of the defaults: all but --schema and --overwrite.
+ * 0 or EXIT_USAGE after complaining. */
+int create_options_read(const struct arguments *arguments, struct tactus_create_options *create);
+
 /* Reads the options and the schema, and plans. 0 or an exit code after complaining; creation_deinit
  * is due either way. */
 int creation_init(struct creation *creation, const struct arguments *arguments);

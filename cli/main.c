@@ -22,6 +22,7 @@ static const struct command *const commands[] = {
     &command_inspect,
     &command_repair,
     &command_codegen,
+    &command_bench,
 };
 enum { COMMAND_COUNT = (int)(sizeof commands / sizeof commands[0]) };
 
@@ -38,7 +39,6 @@ static const char *const later[] = {
     "scrub",
     "top",
     "shell",
-    "bench",
 };
 
 static const char common_help[] =

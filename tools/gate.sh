@@ -85,7 +85,7 @@ step_static() {
         -j2 -D_GNU_SOURCE -D__BYTE_ORDER__=1234 -D__ORDER_BIG_ENDIAN__=4321 \
         --suppress=unknownMacro --suppress=missingIncludeSystem --suppress=internalAstError \
         --suppress=returnDanglingLifetime --suppress=uninitvar \
-        -Isrc -Iinclude src cli
+        -Isrc -Iinclude -I. src cli bench
 }
 
 step_fuzz() {

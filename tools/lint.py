@@ -5,8 +5,8 @@
 
 Prints one `file:line: rule: what` per finding; exit status 1 if there is any. What is checked:
 
-    floor      src/ includes only downwards, by the table below; cli/, bindings/ and examples/ see
-               tactus.h alone
+    floor      src/ includes only downwards, by the table below; cli/, bench/, bindings/ and
+               examples/ see tactus.h alone; of them, cli/ sees bench/, and bench/peers/ cli/
     cycle      no header includes itself over others
     alone      each header compiles by itself
     unused     each header of src/ is included by somebody
@@ -38,6 +38,7 @@ FLOORS = {
     "database": {"query", "forest", "lsm", "storage", "io", "base"},
 }
 PUBLIC_HEADER_USERS = {"src/base/status.h"}  # and all of database/
+OUTSIDE = {"cli", "bench", "bindings", "examples"}  # users of the library: tactus.h alone
 ALLOCATING_FLOORS = {"io", "database"}
 
 COLUMNS_MAX = 100
@@ -56,6 +57,7 @@ ERRNO_RE = re.compile(r"\berrno\b")
 INCLUDE_RE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 
 SOURCE_TOP = ["include", "src", "cli", "tests", "tools", "bench", "bindings", "examples", "cmake"]
+HEADER_TOP = ("include", "src", "cli", "tests", "bench")  # whose headers have rules
 SKIPPED = {".git", "build", "__pycache__", "corpus", "golden", "seeds"}
 
 
@@ -144,15 +146,21 @@ def check_floors(files, report):
             if name == "assert.h":
                 report(file, number, "ban", "<assert.h>: base/assert.h is the one that is meant")
             if not quoted:
-                if name == "tactus.h" and file.top in ("src", "cli"):
+                if name == "tactus.h" and file.top in ("src", "cli", "bench"):
                     report(file, number, "floor", "tactus.h is included in quotes")
                 continue
             if file.floor is not None:
                 check_floor_include(file, number, name, known, report)
-            elif file.top in ("cli", "bindings", "examples"):
+            elif file.top in OUTSIDE:
                 beside = f"{file.folder}/{name}" in known
-                if name != "tactus.h" and not name.startswith("cli/") and not beside:
+                if name != "tactus.h" and not beside and not may_see(file, name):
                     report(file, number, "floor", f"{file.top}/ may not see {name}")
+
+
+def may_see(file, name):
+    """bench/ has the workloads, cli/ the command over them, bench/peers/ a program over both."""
+    folders = {"cli": ("cli/", "bench/"), "bench": ("bench/",), "bench/peers": ("bench/", "cli/")}
+    return name.startswith(folders.get(file.folder, ())) and not name.startswith("bench/peers/")
 
 
 def check_floor_include(file, number, name, known, report):
@@ -204,7 +212,7 @@ def check_alone(files, report, root):
         return
     headers = [
         file for file in files
-        if file.is_h and not file.is_template and file.top in ("include", "src", "cli", "tests")
+        if file.is_h and not file.is_template and file.top in HEADER_TOP
     ]
 
     def compile_one(file):
@@ -227,7 +235,7 @@ def check_alone(files, report, root):
 
 def check_guards(files, report):
     for file in files:
-        if not file.is_h or file.is_template or file.top not in ("include", "src", "cli", "tests"):
+        if not file.is_h or file.is_template or file.top not in HEADER_TOP:
             continue
         if file.top == "include":
             wanted = "TACTUS_H"
@@ -255,7 +263,7 @@ def check_order(files, report):
         elif file.floor is not None:
             report(file, 1, "order", "base/poison.h is not included")
         own = file.path[:-2] + ".h"
-        if own in known and file.top in ("src", "cli"):
+        if own in known and file.top in ("src", "cli", "bench"):
             wanted = own[len("src/"):] if file.top == "src" else file.name[:-2] + ".h"
             if not all_includes or names[0] not in (wanted, own):
                 report(file, 1, "order", f"{wanted} is not the first include")

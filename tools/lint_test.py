@@ -84,6 +84,18 @@ class LintTest(unittest.TestCase):
         self.append("cli/main.c", '#include "lsm/tree.h"\n')
         self.expect("cli/main.c:4: floor: cli/ may not see lsm/tree.h")
 
+    def test_workloads_see_neither_the_engine_nor_the_command(self):
+        self.write("bench/run.h", UNIT["src/base/bytes.h"].replace("BASE_BYTES", "BENCH_RUN"))
+        self.append("cli/main.c", '#include "bench/run.h"\n')
+        self.write("bench/peers/main.c", '#include "bench/run.h"\n#include "cli/main.h"\n')
+        self.expect()
+        self.write("bench/run.c", '#include "bench/run.h"\n#include "lsm/tree.h"\n')
+        self.write("bench/other.c", '#include "cli/main.h"\n')
+        self.expect(
+            "bench/other.c:1: floor: bench/ may not see cli/main.h",
+            "bench/run.c:2: floor: bench/ may not see lsm/tree.h",
+        )
+
     def test_cycle_is_named(self):
         guard = "#ifndef TACTUS_LSM_{0}_H\n#define TACTUS_LSM_{0}_H\n\n{1}\n\n#endif\n"
         self.write("src/lsm/a.h", guard.format("A", '#include "lsm/b.h"'))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing: those of the build, of `make test` and of `make
-# demo`, and with --gate those of tools/gate.sh, too. Where nothing is missing it does nothing, and
-# needs no rights and no network. It never asks.
+# demo`, with --gate those of tools/gate.sh, too, with --peers the engines of `make bench-compare`.
+# Where nothing is missing it does nothing, and needs no rights and no network. It never asks.
 set -euo pipefail
 
 missing=()
@@ -38,6 +38,10 @@ if [ "${1:-}" = --gate ]; then
     need cppcheck has_command cppcheck
     need codespell has_command codespell
     need gcovr has_command gcovr
+fi
+
+if [ "${1:-}" = --peers ]; then
+    need librocksdb-dev has_library rocksdb
 fi
 
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
