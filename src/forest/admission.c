@@ -22,9 +22,10 @@ static_assert(MANIFEST_TABLES_A_BAR == 1, "tables are counted as bars times tree
 enum {
     ADMIT_BARS = 6,
     ADMIT_BARS_REMOVES = 3,
-    ADMIT_BARS_IN_FILE = 4,
+    ADMIT_BARS_IN_FILE = 3,
+    ADMIT_BARS_REMOVES_IN_FILE = 2,
     HASTE_BARS = 8,
-    HASTE_BARS_IN_FILE = 6
+    HASTE_BARS_IN_FILE = 4
 };
 
 static struct tree_levels tree_levels_of(const struct tree *tree)
@@ -190,9 +191,8 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
     }
     schedule->short_of_room = forest_is_short_of_room(forest);
     if (!schedule->short_of_room) return TACTUS_OK;
-    return forest_make_room(
-        forest, bars_blocks(schedule, removes_only ? bars : ADMIT_BARS_IN_FILE)
-    );
+    const uint32_t bars_in_file = removes_only ? ADMIT_BARS_REMOVES_IN_FILE : ADMIT_BARS_IN_FILE;
+    return forest_make_room(forest, bars_blocks(schedule, bars_in_file));
 }
 
 /* It closes up to three bars: the open one, if its entry does not fit the last beat, the one that

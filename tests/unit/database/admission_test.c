@@ -248,6 +248,7 @@ static void fill_and_empty(uint64_t factor, enum tactus_status wanted)
         EXPECT(database_fixture_count(&fixture, NULL) == batches * FIXTURE_BATCH);
         checkpoints += empty_round(round, batches, wanted);
         EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+        if (round == 0) continue; /* a new file, without tombstones */
         if (batches < least) least = batches;
         if (batches > most) most = batches;
     }
