@@ -475,8 +475,8 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_verify(
 typedef int (*tactus_write_fn)(void *context, const char *text, size_t bytes);
 
 /* Writes the insides of a file, damaged or not, as text or as JSON: what is one of "superblock",
- * "journal", "manifest", "trees", "tables", "blocks", "memory", or NULL (a summary); format "text"
- * or "json". MISUSE: another word. */
+ * "journal", "manifest", "trees", "tables", "blocks", "memory", "stats", or NULL (a summary);
+ * format "text" or "json". MISUSE: another word. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_inspect(
     const char *path,
     const char *what,
@@ -499,6 +499,21 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_repair(
     void *context,
     struct tactus_error *error
 );
+
+enum { TACTUS_LEVELS = 7 };
+
+/* One level, over all trees: what is there now, and what was done since the file was made by
+ * compactions into it. */
+struct tactus_level_stats {
+    uint64_t tables; /* now, as is the next */
+    uint64_t records;
+    uint64_t tables_written;
+    uint64_t tables_moved;   /* that came from the level above as they were */
+    uint64_t blocks_written; /* of the tables written, all kinds of blocks */
+    uint64_t records_in;     /* read, of both sides */
+    uint64_t records_written;
+    uint64_t bytes_written; /* of these records */
+};
 
 /* Counts since the file was made (deterministic), and of this process. */
 struct tactus_stats {
@@ -525,7 +540,50 @@ struct tactus_stats {
     uint64_t memory_bytes;  /* taken at open */
     uint64_t commit_ns_p50, commit_ns_p99, commit_ns_max;
     uint64_t replayed_ops;
+
+    /* Now. */
+    uint64_t blocks_live;        /* of blocks_allocated, those that are not released */
+    uint64_t blocks_free;        /* of blocks_in_file */
+    uint64_t block_bytes;        /* the size of a block */
+    uint64_t file_bytes;         /* the length of the file */
+    uint64_t journal_ring_bytes; /* the size of the journal */
+    uint64_t journal_used_bytes; /* of it, what an open would replay */
+    uint64_t manifest_blocks;    /* of the manifest log, the one being filled included */
+
+    /* Since the file was made. Write amplification of a level is blocks_written of it * block_bytes
+     * / bytes_committed. */
+    uint64_t bytes_committed; /* objects inserted and updated, and 8 for each remove */
+    uint64_t bytes_journaled; /* journal entries, as they lie in the ring */
+    uint64_t deferrals;       /* flushes of a memory table that were put off by a bar */
+    uint64_t tables_coalesced;
+    uint64_t records_dropped;  /* tombstones with nothing below them */
+    uint64_t records_replaced; /* older records of a key */
+    struct tactus_level_stats levels[TACTUS_LEVELS];
+
+    /* Of this process. Work of a beat is counted in bytes of compactions' input; beats without any
+     * are not counted. */
+    uint64_t has_worker; /* 1: compactions run on a thread of their own */
+    uint64_t beats_worked;
+    uint64_t beat_bytes_p50, beat_bytes_p99, beat_bytes_max;
+    uint64_t beat_quota_max;  /* the largest share that a beat was given */
+    uint64_t beat_beyond_max; /* the most by which a beat went beyond its share */
+    uint64_t blocks_written;
+    uint64_t reads_merged; /* with a read of the same block that was under way */
+
+    /* Of this process: how lookups of single keys came to their answers, in all trees. */
+    uint64_t lookups_memory;         /* answered by the memory table that is written to */
+    uint64_t lookups;                /* the others; of these ... */
+    uint64_t lookups_immutable;      /* ... answered by the memory table that is being flushed */
+    uint64_t lookups_outside;        /* ... outside the range of all that the tree has */
+    uint64_t levels_passed;          /* levels passed over by their range or a gap between tables */
+    uint64_t tables_asked;           /* tables whose range has the key; of these ... */
+    uint64_t filter_negatives;       /* ... the filter said no, which saved a read or two */
+    uint64_t filter_positives;       /* ... it let pass, and the key was there */
+    uint64_t filter_false_positives; /* ... it let pass, and the key was not */
 };
+/* Fills as much as struct_bytes says, which it sets to what was filled: a program built with an
+ * older header gets the fields that it knows; with a newer one, the fields behind are zero. Left
+ * alone if struct_bytes is less than the first version's. */
 TACTUS_API void tactus_stats(const tactus_db *db, struct tactus_stats *stats);
 
 /* Words for the last failure on the handle, borrowed until its next call; never NULL. */

@@ -113,7 +113,7 @@ enum tactus_status tactus_inspect(
             error,
             TACTUS_MISUSE,
             "inspect: write is NULL, or the word is not superblock, journal, manifest, trees, "
-            "tables, blocks or memory"
+            "tables, blocks, memory or stats"
         );
     }
     if (format == NULL || (!is_json && strcmp(format, "text") != 0)) {

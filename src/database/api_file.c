@@ -443,38 +443,3 @@ enum tactus_status tactus_memory_required(
     free(db);
     return status;
 }
-
-/* ---- Counts ---------------------------------------------------------------------------------- */
-
-void tactus_stats(const tactus_db *db, struct tactus_stats *stats)
-{
-    if (stats == NULL || stats->struct_bytes != sizeof *stats) return;
-    *stats = (struct tactus_stats){.struct_bytes = sizeof *stats};
-    if (db == NULL || db->magic != DATABASE_MAGIC) return;
-    const struct forest *forest = &db->forest;
-    const struct free_set *free_set = &db->grid.free_set;
-    const struct forest_counters *counters = &forest->counters;
-    stats->op = journal_op_last(&db->journal);
-    stats->op_durable = journal_op_durable(&db->journal);
-    stats->beat = forest->schedule.beat;
-    stats->checkpoint_op = db->superblock.checkpoint.op_covered;
-    stats->checkpoints = counters->checkpoints;
-    stats->blocks_allocated = free_set_count_acquired(free_set);
-    stats->blocks_released = free_set_count_released(free_set);
-    stats->blocks_in_file = db->grid.block_count;
-    stats->tables = forest->log.extents.count;
-    stats->objects_committed = counters->inserts + counters->updates + counters->removes;
-    stats->compactions = counters->merges + counters->moves;
-    stats->moves = counters->moves;
-    stats->records_cancelled = counters->records_cancelled;
-    stats->records_written = counters->records_written;
-    stats->bytes_journal = db->journal_bytes;
-    stats->bytes_grid = db->grid.statistics.bytes_written;
-    stats->blocks_read = db->grid.statistics.blocks_read;
-    stats->blocks_cached = db->grid.statistics.reads_cached;
-    stats->memory_bytes = db->region_size;
-    stats->commit_ns_p50 = histogram_percentile(db->commit_ns, 50);
-    stats->commit_ns_p99 = histogram_percentile(db->commit_ns, 99);
-    stats->commit_ns_max = histogram_max(db->commit_ns);
-    stats->replayed_ops = db->replayed_ops;
-}

@@ -19,6 +19,7 @@ bool inspect_what_find(const char *word, enum inspect_what *what)
         [INSPECT_TABLES] = "tables",
         [INSPECT_BLOCKS] = "blocks",
         [INSPECT_MEMORY] = "memory",
+        [INSPECT_STATS] = "stats",
     };
     *what = INSPECT_SUMMARY;
     if (word == NULL) return true;
@@ -82,51 +83,6 @@ static void summary_collections(const struct inspect *inspect)
     inspect_list_end(writer);
 }
 
-static void summary_counters(const struct inspect *inspect)
-{
-    const struct forest_counters *counters = &inspect->verify.state.counters;
-    struct inspect_writer *writer = inspect->writer;
-    inspect_section_begin(writer, "counters");
-    inspect_number(writer, "transactions", counters->transactions);
-    inspect_number(writer, "inserts", counters->inserts);
-    inspect_number(writer, "updates", counters->updates);
-    inspect_number(writer, "removes", counters->removes);
-    inspect_number(writer, "beats", counters->beats);
-    inspect_number(writer, "checkpoints", counters->checkpoints);
-    inspect_number(writer, "merges", counters->merges);
-    inspect_number(writer, "moves", counters->moves);
-    inspect_number(writer, "tables_written", counters->tables_written);
-    inspect_number(writer, "records_written", counters->records_written);
-    inspect_number(writer, "records_dropped", counters->records_dropped);
-    inspect_number(writer, "records_replaced", counters->records_replaced);
-    inspect_number(writer, "records_cancelled", counters->records_cancelled);
-    inspect_section_end(writer);
-}
-
-static void summary_grid(const struct inspect *inspect)
-{
-    const struct verify *verify = &inspect->verify;
-    struct inspect_writer *writer = inspect->writer;
-    uint64_t acquired = 0;
-    uint64_t released = 0;
-    for (uint64_t address = 1; address <= verify->block_count; address += 1) {
-        const uint8_t marks = verify->marks[address];
-        if ((marks & (MARK_ACQUIRED | MARK_OWN)) != 0) acquired += 1;
-        if ((marks & MARK_RELEASED) != 0) released += 1;
-    }
-    inspect_section_begin(writer, "grid");
-    inspect_number(writer, "blocks", verify->block_count);
-    if (verify->has_free_set) {
-        inspect_number(writer, "blocks_acquired", acquired);
-        inspect_number(writer, "blocks_released", released);
-    }
-    inspect_number(writer, "tables", verify->table_count);
-    inspect_number(
-        writer, "manifest_blocks", verify->bootstrap.superblock.checkpoint.manifest_block_count
-    );
-    inspect_section_end(writer);
-}
-
 static void summary_checkpoint(const struct inspect *inspect)
 {
     struct inspect_writer *writer = inspect->writer;
@@ -145,9 +101,9 @@ static enum tactus_status inspect_summary(struct inspect *inspect)
     summary_file(inspect);
     summary_checkpoint(inspect);
     summary_collections(inspect);
-    summary_grid(inspect);
+    inspect_grid(inspect);
     TRY(inspect_journal_count(inspect));
-    if (inspect->verify.has_state) summary_counters(inspect);
+    if (inspect->verify.has_state) inspect_counters(inspect);
     inspect_text(inspect->writer, "schema", inspect->verify.bootstrap.schema_text);
     return TACTUS_OK;
 }
@@ -201,6 +157,7 @@ static enum tactus_status inspect_part(struct inspect *inspect, enum inspect_wha
     case INSPECT_TABLES: return inspect_tables(inspect);
     case INSPECT_BLOCKS: return inspect_blocks(inspect);
     case INSPECT_MEMORY: return inspect_memory(inspect);
+    case INSPECT_STATS: return inspect_stats(inspect);
     case INSPECT_SUPERBLOCK: break;
     }
     assert(false);

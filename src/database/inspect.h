@@ -16,6 +16,7 @@ enum inspect_what {
     INSPECT_TABLES,
     INSPECT_BLOCKS,
     INSPECT_MEMORY,
+    INSPECT_STATS,
 };
 
 /* The number of a word ("superblock" ...); NULL is the summary. False: there is no such word. */

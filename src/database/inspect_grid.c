@@ -7,8 +7,6 @@
 
 #include "base/poison.h"
 
-enum { TREE_NAME_SIZE = 2 * NAME_SIZE + 16 };
-
 static void report_to_writer(void *context, enum tactus_severity severity, const char *line)
 {
     if (severity != TACTUS_NOTE) inspect_line(context, "fault", line);
@@ -119,7 +117,7 @@ enum tactus_status inspect_trees(struct inspect *inspect)
     uint64_t next = 0; /* of the tables, which are in the order of trees, then levels */
     inspect_list_begin(writer, "trees");
     for (uint32_t tree = 1; tree <= sizing->tree_count; tree += 1) {
-        char name[TREE_NAME_SIZE];
+        char name[INSPECT_TREE_NAME_SIZE];
         verify_tree_name(verify->bootstrap.schema, tree, name, sizeof name);
         uint64_t tables[LEVELS] = {0};
         uint64_t records = 0;
@@ -197,7 +195,7 @@ enum tactus_status inspect_tables(struct inspect *inspect)
     for (uint64_t index = 0; index < verify->table_count && status == TACTUS_OK; index += 1) {
         const struct table_info *table = &verify->tables[index];
         const uint32_t key_bits = verify->formats[table->tree].shape.key_bits;
-        char name[TREE_NAME_SIZE];
+        char name[INSPECT_TREE_NAME_SIZE];
         verify_tree_name(verify->bootstrap.schema, table->tree, name, sizeof name);
         inspect_row_begin(writer);
         inspect_number(writer, "tree", table->tree);

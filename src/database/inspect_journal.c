@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include "base/assert.h"
+#include "base/integer.h"
 
 #include "base/poison.h"
 
@@ -81,6 +82,7 @@ static enum tactus_status journal_rows(struct inspect *inspect, struct journal *
 
 struct entry_count {
     uint64_t valid_count, op_last;
+    uint64_t bytes;    /* of the valid ones, rounded as they lie in the ring */
     uint64_t op_wrong; /* the first that does not fit; 0: none */
     bool is_damaged;
 };
@@ -91,6 +93,7 @@ static void count_entry(void *context, const struct journal_sighting *sighting)
     if (sighting->state == JOURNAL_ENTRY_VALID) {
         count->valid_count += 1;
         count->op_last = sighting->op;
+        count->bytes += round_up_u64(sighting->header.size, SECTOR_SIZE);
     } else if (sighting->state != JOURNAL_ENTRY_BEYOND) {
         count->op_wrong = sighting->op;
         count->is_damaged = sighting->state == JOURNAL_ENTRY_DAMAGED;
@@ -105,6 +108,8 @@ static enum tactus_status journal_count(struct inspect *inspect, struct journal 
     const struct journal_visitor visitor = {.see = count_entry, .context = &count};
     TRY(journal_walk(journal, superblock, &visitor));
     inspect_section_begin(writer, "journal");
+    inspect_number(writer, "bytes", inspect->verify.bootstrap.layout.journal_bytes);
+    inspect_number(writer, "bytes_used", count.bytes);
     inspect_number(writer, "entries", count.valid_count);
     inspect_number(writer, "op_last", count.op_last);
     if (count.op_wrong != 0) {

@@ -5,6 +5,8 @@
 #include "database/inspect.h"
 #include "database/verify_parts.h"
 
+enum { INSPECT_TREE_NAME_SIZE = 2 * NAME_SIZE + 16 };
+
 /* What is inspected: the verifier's view of it, whose report writes rows. */
 struct inspect {
     struct verify verify;
@@ -32,6 +34,12 @@ enum tactus_status inspect_manifest(struct inspect *inspect);
 enum tactus_status inspect_trees(struct inspect *inspect);
 enum tactus_status inspect_tables(struct inspect *inspect);
 enum tactus_status inspect_blocks(struct inspect *inspect);
+
+/* inspect_stats.c: what became of the file's history; and two sections of it for the summary, the
+ * counts and the blocks in use, after inspect_look(). */
+enum tactus_status inspect_stats(struct inspect *inspect);
+void inspect_counters(const struct inspect *inspect);
+void inspect_grid(const struct inspect *inspect);
 
 /* Reads trailers and the manifest log, so that marks and tables are known; faults become rows. */
 enum tactus_status inspect_look(struct inspect *inspect);

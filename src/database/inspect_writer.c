@@ -60,6 +60,47 @@ static void item_begin(struct inspect_writer *writer)
     writer->has_items[writer->depth] = true;
 }
 
+static void put_blanks(struct inspect_writer *writer, uint64_t count)
+{
+    for (uint64_t blank = 0; blank < count; blank += 1) {
+        put(writer, " ");
+    }
+}
+
+static uint64_t column_width(const struct inspect_column *column)
+{
+    return max_u64(column->width, strlen(column->key));
+}
+
+/* A cell of a table in text. */
+static void put_cell(
+    struct inspect_writer *writer, const struct inspect_column *column, const char *text
+)
+{
+    const uint64_t width = column_width(column);
+    const uint64_t used = strlen(text);
+    const uint64_t blanks = used < width ? width - used : 0;
+    const bool is_last = column == &writer->columns[writer->column_count - 1];
+    if (column != writer->columns) put(writer, "  ");
+    if (!column->is_text) put_blanks(writer, blanks);
+    put(writer, text);
+    if (column->is_text && !is_last) put_blanks(writer, blanks);
+}
+
+static bool is_cell(const struct inspect_writer *writer)
+{
+    return writer->columns != NULL && writer->is_row;
+}
+
+static void put_next_cell(struct inspect_writer *writer, const char *key, const char *text)
+{
+    assert(writer->column < writer->column_count);
+    const struct inspect_column *column = &writer->columns[writer->column];
+    assert(strcmp(column->key, key) == 0);
+    put_cell(writer, column, text);
+    writer->column += 1;
+}
+
 static void key_begin(struct inspect_writer *writer, const char *key)
 {
     item_begin(writer);
@@ -165,21 +206,53 @@ void inspect_row_begin(struct inspect_writer *writer)
         put_indent(writer);
     }
     writer->is_row = true;
+    writer->column = 0;
     nest(writer);
 }
 
 void inspect_row_end(struct inspect_writer *writer)
 {
     assert(writer->is_row);
+    assert(writer->columns == NULL || writer->column == writer->column_count);
     unnest(writer);
     writer->is_row = false;
     put(writer, writer->is_json ? "}" : "\n");
+}
+
+void inspect_table_begin(
+    struct inspect_writer *writer,
+    const char *name,
+    const struct inspect_column *columns,
+    uint32_t column_count
+)
+{
+    assert(writer->columns == NULL);
+    assert(column_count > 0);
+    inspect_list_begin(writer, name);
+    if (writer->is_json) return;
+    writer->columns = columns;
+    writer->column_count = column_count;
+    put_indent(writer);
+    for (uint32_t index = 0; index < column_count; index += 1) {
+        put_cell(writer, &columns[index], columns[index].key);
+    }
+    put(writer, "\n");
+}
+
+void inspect_table_end(struct inspect_writer *writer)
+{
+    writer->columns = NULL;
+    inspect_list_end(writer);
 }
 
 void inspect_number(struct inspect_writer *writer, const char *key, uint64_t value)
 {
     char text[24];
     (void)snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    if (is_cell(writer)) {
+        put_next_cell(writer, key, text);
+        return;
+    }
     key_begin(writer, key);
     if (writer->is_json && value > JSON_INTEGER_MAX) {
         put_json_text(writer, text);
@@ -189,8 +262,28 @@ void inspect_number(struct inspect_writer *writer, const char *key, uint64_t val
     value_end(writer);
 }
 
+void inspect_ratio(
+    struct inspect_writer *writer, const char *key, uint64_t numerator, uint64_t denominator
+)
+{
+    char text[48];
+    const double ratio = denominator == 0 ? 0.0 : (double)numerator / (double)denominator;
+    (void)snprintf(text, sizeof text, "%.2f", ratio);
+    if (is_cell(writer)) {
+        put_next_cell(writer, key, text);
+        return;
+    }
+    key_begin(writer, key);
+    put(writer, text);
+    value_end(writer);
+}
+
 void inspect_text(struct inspect_writer *writer, const char *key, const char *value)
 {
+    if (is_cell(writer)) {
+        put_next_cell(writer, key, value);
+        return;
+    }
     key_begin(writer, key);
     if (writer->is_json) {
         put_json_text(writer, value);

@@ -64,7 +64,10 @@ static enum tactus_status replay_transaction(
     };
     TRY(forest_replay_count(&db->forest, &replay));
     const struct forest_commit commit = {
-        .entry_bytes = entry->rounded_bytes, .event_counts = replay.event_counts};
+        .entry_bytes = entry->rounded_bytes,
+        .payload_bytes = event_payload_bytes(entry->body_size, entry->event_count),
+        .event_counts = replay.event_counts,
+    };
     if (db->read_only) {
         TRY(forest_replay_apply(&db->forest, &replay));
         forest_overlay_settle(&db->forest, &replay);

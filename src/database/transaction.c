@@ -568,6 +568,7 @@ enum tactus_status transaction_commit(struct tactus_txn *txn, uint64_t *op)
         const uint64_t started = reactor_now_ns(&db->reactor);
         const struct forest_commit commit = {
             .entry_bytes = round_up_u64(JOURNAL_HEADER_SIZE + txn->body_size, SECTOR_SIZE),
+            .payload_bytes = event_payload_bytes(txn->body_size, txn->event_count),
             .event_counts = txn->event_counts,
             .removes_only = txn->kinds[0] + txn->kinds[1] == 0,
         };

@@ -26,6 +26,12 @@ struct event {
     const uint8_t *payload; /* borrowed from the body */
 };
 
+/* What a body of so many events holds without their headers. */
+static inline uint64_t event_payload_bytes(uint64_t body_size, uint32_t event_count)
+{
+    return body_size - (uint64_t)event_count * EVENT_HEADER_SIZE;
+}
+
 /* Writes the event at `offset` of the body and returns the offset behind it. There must be room. */
 uint64_t event_encode(uint8_t *body, uint64_t offset, const struct event *event);
 

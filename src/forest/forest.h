@@ -121,6 +121,7 @@ void forest_check(const struct forest *forest);
 /* What a transaction, sealed, would bring. */
 struct forest_commit {
     uint64_t entry_bytes;         /* of journal, rounded */
+    uint64_t payload_bytes;       /* of its events, without their headers */
     const uint32_t *event_counts; /* of each collection */
     bool removes_only;
 };

@@ -8,6 +8,21 @@
 
 enum { FOREST_STATE_VERSION = 1 };
 
+struct forest_level_counters forest_counters_sum(const struct forest_counters *counters)
+{
+    struct forest_level_counters sum = {0};
+    for (uint32_t level = 0; level < LEVELS; level += 1) {
+        const struct forest_level_counters *of = &counters->levels[level];
+        sum.tables_written += of->tables_written;
+        sum.tables_moved += of->tables_moved;
+        sum.blocks_written += of->blocks_written;
+        sum.records_in += of->records_in;
+        sum.records_written += of->records_written;
+        sum.bytes_written += of->bytes_written;
+    }
+    return sum;
+}
+
 uint64_t forest_state_encode(const struct forest_state *state, uint8_t *bytes)
 {
     assert(state->collection_count > 0 && state->collection_count <= COLLECTIONS_MAX);
@@ -44,6 +59,7 @@ const char *forest_state_decode(
     uint64_t offset = 8;
     for (uint32_t index = 0; index < FOREST_COUNTER_COUNT; index += 1) {
         counters[index] = load_u64(bytes + offset);
+        if (counters[index] > FOREST_COUNTER_MAX) return "a counter is out of range";
         offset += 8;
     }
     *state = (struct forest_state){.collection_count = collection_count};

@@ -15,6 +15,7 @@ void half_bar_init(
             budget, options->compactions_max, sizeof(struct compaction *), _Alignof(void *)
         ),
         .compactions_max = options->compactions_max,
+        .statistics = budget_take(budget, 1, sizeof(struct half_bar_statistics), 64),
     };
     block_supply_init(&half_bar->supply, budget, options->blocks_max);
     const struct compaction_pool_options pool = {
@@ -110,6 +111,15 @@ void half_bar_beat_run(struct half_bar *half_bar)
     }
 }
 
+static void count_beat(struct half_bar *half_bar)
+{
+    struct half_bar_statistics *statistics = half_bar->statistics;
+    if (half_bar->quota == 0) return; /* all of the half-bar's compactions are moves */
+    histogram_add(&statistics->bytes, half_bar->done);
+    statistics->quota_max = max_u64(statistics->quota_max, half_bar->quota);
+    statistics->beyond_max = max_u64(statistics->beyond_max, half_bar->done - half_bar->quota);
+}
+
 enum tactus_status half_bar_beat_end(struct half_bar *half_bar, struct fault *fault)
 {
     if (half_bar->failed) {
@@ -121,6 +131,7 @@ enum tactus_status half_bar_beat_end(struct half_bar *half_bar, struct fault *fa
     assert(half_bar->done < half_bar->quota + 2 * block_size);
     assert(half_bar->done <= half_bar->bytes_left);
     half_bar->bytes_left -= half_bar->done;
+    count_beat(half_bar);
     half_bar->quota = 0;
     half_bar->done = 0;
     return TACTUS_OK;

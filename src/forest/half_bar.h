@@ -18,6 +18,7 @@
 
 #include "base/budget.h"
 #include "base/progress.h"
+#include "base/statistics.h"
 #include "lsm/block_supply.h"
 #include "lsm/compaction.h"
 
@@ -32,6 +33,13 @@ struct half_bar_options {
     uint32_t compactions_max; /* of one half-bar, all trees */
     uint32_t blocks_max;      /* of one beat: half_bar_blocks_max() */
     uint32_t block_size;
+};
+
+/* Of this process; decides nothing. */
+struct half_bar_statistics {
+    struct histogram bytes; /* of input consumed, by beats that had some to consume */
+    uint64_t quota_max;
+    uint64_t beyond_max; /* the most by which a beat went beyond its quota */
 };
 
 /* Invariants:
@@ -53,6 +61,8 @@ struct half_bar {
     struct fault failure;
     struct block_supply supply;
     struct compaction_pool pool;
+
+    struct half_bar_statistics *statistics; /* from the budget */
 };
 
 void half_bar_init(

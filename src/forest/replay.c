@@ -166,6 +166,7 @@ void forest_settle(
     forest->counters.inserts += kinds[0];
     forest->counters.updates += kinds[1];
     forest->counters.removes += kinds[2];
+    forest->counters.bytes_committed += commit->payload_bytes;
 }
 
 void forest_overlay_settle(struct forest *forest, const struct forest_replay *replay)

@@ -71,7 +71,10 @@ static void select_compactions(struct forest *forest, enum half_bar_half half)
     for (uint8_t level = 0; level < LEVELS; level += 1) {
         if (!compaction_is_active(level, half)) continue;
         for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
-            half_bar_select(&forest->half_bar, &forest->trees[tree].compactions[level]);
+            struct compaction *compaction = &forest->trees[tree].compactions[level];
+            const uint64_t deferrals = compaction->total.deferrals;
+            half_bar_select(&forest->half_bar, compaction);
+            forest->counters.deferrals += compaction->total.deferrals - deferrals;
         }
     }
 }
@@ -151,16 +154,20 @@ static bool outputs_are_new(struct forest *forest, const struct compaction *comp
 static void apply_compaction(struct forest *forest, struct compaction *compaction)
 {
     struct forest_counters *counters = &forest->counters;
-    const struct compaction_counters before = compaction->total;
+    struct forest_level_counters *level = &counters->levels[compaction->level_b];
+    const struct compaction_counters *now = &compaction->now;
+    counters->merges += now->merges;
+    counters->tables_coalesced += now->tables_coalesced;
+    counters->records_dropped += now->records_dropped;
+    counters->records_replaced += now->records_replaced;
+    counters->records_cancelled += now->records_cancelled;
+    level->tables_written += now->tables_out;
+    level->tables_moved += now->tables_moved;
+    level->blocks_written += now->blocks_out;
+    level->records_in += now->records_in;
+    level->records_written += now->records_out;
+    level->bytes_written += now->records_out * compaction->tree->options.shape.record_size;
     compaction_apply(compaction);
-    const struct compaction_counters *after = &compaction->total;
-    counters->merges += after->merges - before.merges;
-    counters->moves += after->tables_moved - before.tables_moved;
-    counters->tables_written += after->tables_out - before.tables_out;
-    counters->records_written += after->records_out - before.records_out;
-    counters->records_dropped += after->records_dropped - before.records_dropped;
-    counters->records_replaced += after->records_replaced - before.records_replaced;
-    counters->records_cancelled += after->records_cancelled - before.records_cancelled;
 }
 
 /* R8, step 4. The log's reservation was made when the beat opened. */
@@ -372,6 +379,7 @@ void forest_count_entry(struct forest *forest, uint64_t entry_bytes)
     schedule->beat_bytes += entry_bytes;
     if (schedule->beat > schedule->replay_through) {
         schedule->journal_bytes_since_capture += entry_bytes;
+        forest->counters.bytes_journal += entry_bytes;
     }
     assert(schedule->beat_bytes <= schedule->beat_bytes_max);
 }

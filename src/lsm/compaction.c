@@ -479,6 +479,7 @@ static bool compaction_merge(struct compaction *compaction, struct side a, struc
 {
     const struct tree *tree = compaction->tree;
     struct compaction_pool *pool = tree->options.shared->compaction;
+    const uint32_t taken = pool->supply->taken;
     if (!table_builder_is_open(&pool->builder)) {
         table_builder_begin(&pool->builder, compaction->snapshot_min);
     }
@@ -496,11 +497,13 @@ static bool compaction_merge(struct compaction *compaction, struct side a, struc
     assert(merge.consumed_a + merge.consumed_b > 0);
     table_builder_advance(&pool->builder, merge.produced);
     if (table_builder_is_full(&pool->builder)) output_finish(compaction, pool);
+    compaction->now.blocks_out += pool->supply->taken - taken;
     return merge_consume(compaction, &merge);
 }
 
 static void compaction_done(struct compaction *compaction, struct compaction_pool *pool)
 {
+    const uint32_t taken = pool->supply->taken;
     if (table_builder_is_open(&pool->builder)) {
         if (table_builder_is_empty(&pool->builder)) {
             table_builder_abandon(&pool->builder);
@@ -515,6 +518,7 @@ static void compaction_done(struct compaction *compaction, struct compaction_poo
     now->merges = 1;
     now->tables_in = compaction->b_count + (compaction->from_memory ? 0U : 1U);
     now->tables_out = compaction->output_count;
+    now->blocks_out += pool->supply->taken - taken;
     assert(
         now->records_in ==
         now->records_out + now->records_dropped + now->records_replaced + now->records_cancelled
@@ -614,6 +618,7 @@ static void counters_add(struct compaction_counters *total, const struct compact
     total->merges += now->merges;
     total->tables_in += now->tables_in;
     total->tables_out += now->tables_out;
+    total->blocks_out += now->blocks_out;
     total->tables_moved += now->tables_moved;
     total->tables_coalesced += now->tables_coalesced;
     total->records_in += now->records_in;

@@ -101,6 +101,7 @@ struct compaction_counters {
     uint64_t merges;    /* compactions that were neither empty nor a move */
     uint64_t tables_in; /* from both levels; the immutable table is none */
     uint64_t tables_out;
+    uint64_t blocks_out; /* of tables_out, all kinds */
     uint64_t tables_moved;
     uint64_t deferrals;        /* of level 0: bars in which the immutable table was not flushed */
     uint64_t tables_coalesced; /* of tables_in: neighbours that a flush did not overlap */

@@ -132,10 +132,7 @@ void grid_init_sharing(
 /* Blocks that the file has room for, as long as it is now. */
 static uint64_t blocks_in_file(const struct grid *grid)
 {
-    const struct layout *layout = grid->options.layout;
-    const uint64_t size = file_size(grid->options.reactor);
-    if (size < layout->grid_offset) return 0;
-    return min_u64((size - layout->grid_offset) / layout->block_size, layout->block_count_max);
+    return layout_block_count(grid->options.layout, file_size(grid->options.reactor));
 }
 
 enum tactus_status grid_open(struct grid *grid, uint64_t block_count)

@@ -58,6 +58,12 @@ uint64_t layout_file_size(const struct layout *layout, uint64_t block_count)
     return layout->grid_offset + block_count * layout->block_size;
 }
 
+uint64_t layout_block_count(const struct layout *layout, uint64_t file_size)
+{
+    if (file_size < layout->grid_offset) return 0;
+    return min_u64((file_size - layout->grid_offset) / layout->block_size, layout->block_count_max);
+}
+
 uint64_t layout_superblock_offset(uint32_t copy)
 {
     assert(copy < SUPERBLOCK_COPIES);

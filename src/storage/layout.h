@@ -48,6 +48,9 @@ uint64_t layout_block_offset(const struct layout *layout, uint64_t address);
 /* How long a file must be to hold blocks 1 to block_count (0: none). */
 uint64_t layout_file_size(const struct layout *layout, uint64_t block_count);
 
+/* How many blocks a file of this length has room for. */
+uint64_t layout_block_count(const struct layout *layout, uint64_t file_size);
+
 /* The first byte of a copy of the superblock. */
 uint64_t layout_superblock_offset(uint32_t copy);
 

@@ -107,6 +107,11 @@ static const char *skip_value(const char *at, uint32_t depth)
     while (*at >= '0' && *at <= '9') {
         at += 1;
     }
+    if (*at != '.') return at;
+    EXPECT(at[1] >= '0' && at[1] <= '9');
+    for (at += 1; *at >= '0' && *at <= '9';) {
+        at += 1;
+    }
     return at;
 }
 
@@ -117,7 +122,7 @@ static void expect_json(void)
 }
 
 static const char *const words[] = {
-    NULL, "superblock", "journal", "manifest", "trees", "tables", "blocks", "memory"};
+    NULL, "superblock", "journal", "manifest", "trees", "tables", "blocks", "memory", "stats"};
 enum { WORDS = sizeof words / sizeof words[0] };
 
 /* ---- Tests ----------------------------------------------------------------------------------- */
@@ -134,6 +139,7 @@ TEST(inspect, shows_every_part_of_a_sound_file_in_both_forms)
         "key_max=",
         "type=value",
         "name=memory tables",
+        "write_amplification:\n  tables: ",
     };
     for (uint32_t index = 0; index < WORDS; index += 1) {
         EXPECT(inspect(disk, words[index], false) == TACTUS_OK);
@@ -271,6 +277,47 @@ TEST(inspect, writes_numbers_and_words_that_json_readers_keep)
     expect_text("\"large\":\"9007199254740993\"");
     expect_text("\"a \\\"b\\\" \\\\ \\u000a \\u0001 \xc3\xa9\"");
     expect_text("{\"fault\":\"one\"},\n{\"fault\":\"two\"}]");
+}
+
+TEST(inspect, writes_tables_whose_columns_stand_under_their_keys)
+{
+    static const struct inspect_column columns[] = {
+        {.key = "a", .width = 4},
+        {.key = "word", .is_text = true},
+        {.key = "longer"},
+        {.key = "last", .is_text = true},
+    };
+    for (uint32_t is_json = 0; is_json < 2; is_json += 1) {
+        struct inspect_writer writer;
+        used = 0;
+        inspect_begin(&writer, keep, NULL, is_json == 1);
+        inspect_table_begin(&writer, "rows", columns, 4);
+        for (uint64_t row = 1; row < 3; row += 1) {
+            inspect_row_begin(&writer);
+            inspect_number(&writer, "a", row);
+            inspect_text(&writer, "word", "x");
+            inspect_ratio(&writer, "longer", 2 - row, row - 1);
+            inspect_text(&writer, "last", "y");
+            inspect_row_end(&writer);
+        }
+        inspect_table_end(&writer);
+        inspect_ratio(&writer, "third", 2, 3);
+        inspect_end(&writer);
+        if (is_json == 1) continue;
+        EXPECT(
+            strcmp(
+                text,
+                "rows:\n"
+                "     a  word  longer  last\n"
+                "     1  x       0.00  y\n"
+                "     2  x       0.00  y\n"
+                "third: 0.67\n"
+            ) == 0
+        );
+    }
+    expect_json();
+    expect_text("{\"a\":1,\"word\":\"x\",\"longer\":0.00,\"last\":\"y\"},");
+    expect_text("\"third\":0.67");
 }
 
 TEST(inspect, refuses_what_it_cannot_do_in_words)

@@ -50,10 +50,39 @@ TEST(forest_state, lies_as_the_format_says)
     EXPECT(load_u32(bytes) == 1);
     EXPECT(load_u32(bytes + 4) == 2);
     EXPECT(load_u64(bytes + 8) == state.counters.transactions);
-    EXPECT(load_u64(bytes + 8 + 12 * 8) == state.counters.records_cancelled);
+    EXPECT(load_u64(bytes + 8 + 13 * 8) == state.counters.records_cancelled);
+    for (uint32_t level = 0; level < LEVELS; level += 1) {
+        const struct forest_level_counters *of = &state.counters.levels[level];
+        const uint8_t *at = bytes + 120 + level * UINT64_C(48);
+        EXPECT(load_u64(at) == of->tables_written);
+        EXPECT(load_u64(at + 8) == of->tables_moved);
+        EXPECT(load_u64(at + 16) == of->blocks_written);
+        EXPECT(load_u64(at + 24) == of->records_in);
+        EXPECT(load_u64(at + 32) == of->records_written);
+        EXPECT(load_u64(at + 40) == of->bytes_written);
+    }
     EXPECT(load_u64(bytes + size - 16) == TIMESTAMP_MAX);
     EXPECT(load_u64(bytes + size - 8) == TIMESTAMP_MAX - 1);
-    EXPECT(FOREST_COUNTER_COUNT == 13);
+    EXPECT(FOREST_COUNTER_COUNT == 56);
+}
+
+TEST(forest_state, levels_add_up)
+{
+    struct forest_counters counters = {0};
+    for (uint64_t level = 0; level < LEVELS; level += 1) {
+        counters.levels[level] = (struct forest_level_counters){
+            .tables_written = 1,
+            .tables_moved = level,
+            .blocks_written = UINT64_C(1) << (8 * level),
+            .records_in = 10,
+            .records_written = 100,
+            .bytes_written = 1000 * level,
+        };
+    }
+    const struct forest_level_counters sum = forest_counters_sum(&counters);
+    EXPECT(sum.tables_written == 7 && sum.tables_moved == 21);
+    EXPECT(sum.blocks_written == UINT64_C(0x01010101010101));
+    EXPECT(sum.records_in == 70 && sum.records_written == 700 && sum.bytes_written == 21000);
 }
 
 TEST(forest_state, bytes_that_are_none_are_refused)
@@ -71,6 +100,15 @@ TEST(forest_state, bytes_that_are_none_are_refused)
     bytes[4] = 2;
     EXPECT(strstr(forest_state_decode(&found, bytes, size, 3), "schema") != NULL);
     bytes[4] = 3;
+    for (uint32_t index = 0; index < FOREST_COUNTER_COUNT; index += 1) {
+        uint8_t *counter = bytes + 8 + index * UINT64_C(8);
+        const uint64_t before = load_u64(counter);
+        store_u64(counter, FOREST_COUNTER_MAX);
+        EXPECT(forest_state_decode(&found, bytes, size, 3) == NULL);
+        store_u64(counter, FOREST_COUNTER_MAX + 1);
+        EXPECT(strstr(forest_state_decode(&found, bytes, size, 3), "counter") != NULL);
+        store_u64(counter, before);
+    }
     bytes[size - 1] = 0x80;
     EXPECT(strstr(forest_state_decode(&found, bytes, size, 3), "timestamp") != NULL);
 }

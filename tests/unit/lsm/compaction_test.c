@@ -87,6 +87,7 @@ TEST(compaction, writes_the_immutable_table_even_if_it_overlaps_nothing)
     EXPECT(tree_immutable_is_flushed(&fixture.tree));
     EXPECT(total(0)->merges == 1 && total(0)->tables_moved == 0);
     EXPECT(total(0)->records_in == 100 && total(0)->records_out == 100);
+    EXPECT(total(0)->blocks_out == 4); /* value block, leaf, filter, root */
     EXPECT(first_of(0)->value_count == 100);
     EXPECT(first_of(0)->snapshot_min == 2 * BAR); /* the first beat of the next half-bar */
     bar();
@@ -131,6 +132,7 @@ TEST(compaction, merges_what_overlaps_and_lets_go_of_its_inputs)
     EXPECT(first_of(0)->value_count == 149);
     EXPECT(total(0)->records_replaced == 51);
     EXPECT(total(0)->tables_in == 1 && total(0)->tables_out == 2);
+    EXPECT(total(0)->blocks_out == 8);
     EXPECT(free_set_is_released(set, old) && !free_set_is_free(set, old));
     EXPECT(free_set_count_released(set) == released + 4); /* value block, leaf, filter, root */
     EXPECT(!manifest_log_is_live(&fixture.log, old));

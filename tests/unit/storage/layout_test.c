@@ -35,6 +35,9 @@ TEST(layout, a_block_ends_where_the_next_begins)
     layout_init(&layout, 65536, 1 << 20, UINT64_C(1) << 40);
     for (uint64_t address = 1; address < 100; address += 1) {
         EXPECT(layout_file_size(&layout, address) == layout_block_offset(&layout, address + 1));
+        const uint64_t size = layout_file_size(&layout, address);
+        EXPECT(layout_block_count(&layout, size) == address);
+        EXPECT(layout_block_count(&layout, size - 1) == address - 1);
     }
 }
 
@@ -44,6 +47,8 @@ TEST(layout, the_largest_options_do_not_overflow)
     EXPECT(layout_fault(4096, JOURNAL_BYTES_MAX, LAYOUT_SIZE_MAX_MAX) == NULL);
     layout_init(&layout, 4096, JOURNAL_BYTES_MAX, LAYOUT_SIZE_MAX_MAX);
     const uint64_t end = layout_file_size(&layout, layout.block_count_max);
+    EXPECT(layout_block_count(&layout, UINT64_MAX) == layout.block_count_max);
+    EXPECT(layout_block_count(&layout, layout.grid_offset - 1) == 0);
     EXPECT(end > LAYOUT_SIZE_MAX_MAX);
     EXPECT(end < UINT64_C(1) << 62);
 }
