@@ -16,6 +16,7 @@ extern const struct command command_export;
 extern const struct command command_digest;
 extern const struct command command_verify;
 extern const struct command command_inspect;
+extern const struct command command_stats;
 extern const struct command command_repair;
 extern const struct command command_codegen;
 extern const struct command command_bench;

@@ -1,3 +1,5 @@
+#include "inspect.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -39,34 +41,13 @@ static int write_json(void *context, const char *text, size_t bytes)
     return 0;
 }
 
-static int run(const struct arguments *arguments)
+int inspect_print(const struct arguments *arguments, const char *what)
 {
-    static const char *const kinds[] = {
-        "superblock",
-        "journal",
-        "manifest",
-        "trees",
-        "tables",
-        "blocks",
-        "memory",
-        NULL,
-    };
     static const char *const formats[] = {"table", "text", "json", NULL};
     int format = 0;
     const int code = arguments_choice(arguments, "format", formats, &format);
     if (code != EXIT_OK) return code;
 
-    const char *what = arguments->word_count > 1 ? arguments->words[1] : NULL;
-    bool known = what == NULL;
-    for (int i = 0; kinds[i] != NULL && !known; i += 1)
-        known = strcmp(kinds[i], what) == 0;
-    if (!known) {
-        return complain_usage(
-            "inspect",
-            "'%s' is not superblock, journal, manifest, trees, tables, blocks or memory",
-            what
-        );
-    }
     struct tactus_error error = {0};
     const char *path = arguments->words[0];
     struct one_line line = {0};
@@ -80,6 +61,32 @@ static int run(const struct arguments *arguments)
     const int written = output_flush();
     if (written != EXIT_OK) return written;
     return status == TACTUS_OK ? EXIT_OK : complain_file(status, &error, path);
+}
+
+static int run(const struct arguments *arguments)
+{
+    static const char *const kinds[] = {
+        "superblock",
+        "journal",
+        "manifest",
+        "trees",
+        "tables",
+        "blocks",
+        "memory",
+        NULL,
+    };
+    const char *what = arguments->word_count > 1 ? arguments->words[1] : NULL;
+    bool known = what == NULL;
+    for (int i = 0; kinds[i] != NULL && !known; i += 1)
+        known = strcmp(kinds[i], what) == 0;
+    if (!known) {
+        return complain_usage(
+            "inspect",
+            "'%s' is not superblock, journal, manifest, trees, tables, blocks or memory",
+            what
+        );
+    }
+    return inspect_print(arguments, what);
 }
 
 static const struct option options[] = {{NULL, OPTION_END}};

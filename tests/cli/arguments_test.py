@@ -3,9 +3,10 @@
 from support import *
 
 COMMANDS = (
-    "create plan import put set get remove query export digest verify inspect repair codegen bench"
+    "create plan import put set get remove query export digest verify inspect stats repair codegen "
+    "bench"
 ).split()
-LATER = "alter snapshot salvage stats report diff backup restore scrub top shell".split()
+LATER = "alter snapshot salvage report diff backup restore scrub top shell".split()
 
 
 def test_help_of_every_command_has_an_example():
@@ -18,7 +19,7 @@ def test_help_of_every_command_has_an_example():
 
 
 def test_help_names_the_formats():
-    for command in ("plan", "digest", "inspect", "verify"):
+    for command in ("plan", "digest", "inspect", "stats", "verify"):
         text = succeed(command, "--help").out
         expect(text.count("--format table|json") == 2, text)
         expect("csv" in fail(2, command, *["x"] * (command != "plan"), "--format", "csv").err)

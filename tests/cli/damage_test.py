@@ -147,6 +147,35 @@ def test_inspect_shows_every_part_as_text_and_json():
     fail(2, "inspect", "shop.tactus", "nothing")
 
 
+def test_stats_show_what_the_history_came_to():
+    whole()
+    text = succeed("stats", "shop.tactus").out
+    lines = text.splitlines()
+    head = next(line for line in lines if "amplification" in line and "level" in line)
+    rows = lines[lines.index(head) + 1:][:7]
+    expect([int(row.split()[0]) for row in rows] == list(range(7)), text)
+    expect({len(row) for row in rows} == {len(head)}, text)
+    shown = succeed("stats", "shop.tactus", "--format", "json")
+    expect(shown.out.count("\n") == 1 and shown.out.endswith("\n"), shown)
+    stats = json.loads(shown.out)
+    levels, counters = stats["written_by_level"], stats["counters"]
+    for key, total in (("tables", "tables_written"), ("records", "records_written")):
+        expect(sum(level[key] for level in levels) == counters[total] > 0, stats)
+    expect(sum(row["tables"] for row in stats["trees"]) == stats["grid"]["tables"], stats)
+    expect(all(0 < row["fill_percent"] <= 100 for row in stats["trees"]), stats)
+    written = counters["blocks_written"] * stats["grid"]["block_size"]
+    ratio = written / counters["bytes_committed"]
+    expect(abs(stats["write_amplification"]["tables"] - ratio) <= 0.005, stats)
+    grid = stats["grid"]
+    expect(grid["blocks_live"] + grid["blocks_released"] == grid["blocks_acquired"], stats)
+    expect(grid["blocks_acquired"] + grid["blocks_free"] == grid["blocks"], stats)
+    fail(2, "stats")
+    fail(2, "stats", "shop.tactus", "sale")
+    fail(4, "stats", "missing.tactus")
+    pathlib.Path("shop.tactus").write_bytes(b"no such thing" * 10000)
+    fail(3, "stats", "shop.tactus")
+
+
 def test_verify_prints_an_object_a_line():
     data = whole()
     [*_, last] = rows_json(succeed("verify", "shop.tactus", "--format", "json"))

@@ -130,6 +130,15 @@ def test_figures_go_into_a_file():
         expect(stats[name] >= 0, name)
     expect(stats["commit_ms_p50"] <= stats["commit_ms_p99"] <= stats["commit_ms_max"], stats)
     expect(stats["bytes_journal"] > 0 and stats["peak_rss_kib"] > 0, stats)
+    expect(stats["has_worker"] in (0, 1) and stats["beats_worked"] > 0, stats)
+    expect(0 < stats["beat_bytes_p50"] <= stats["beat_bytes_p99"] <= stats["beat_bytes_max"], stats)
+    expect(stats["beat_bytes_max"] <= stats["beat_quota_max"] + stats["beat_beyond_max"], stats)
+    expect(stats["blocks_live"] > 0 and stats["blocks_written"] > 0, stats)
+    succeed(
+        "import", "shop.tactus", "sale", "--worker", "off", "--stats", "off.json",
+        given=csv(1001, 1000),
+    )
+    expect(json.loads(pathlib.Path("off.json").read_text())["has_worker"] == 0)
 
 
 def timestamps():
