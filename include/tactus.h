@@ -570,6 +570,12 @@ struct tactus_stats {
     uint64_t blocks_written;
     uint64_t reads_merged; /* with a read of the same block that was under way */
 
+    /* Of this process: checkpoints, from the capture until they are durable. */
+    uint64_t checkpoints_durable;
+    uint64_t checkpoints_waited; /* of them, those that a commit or call had to wait for */
+    uint64_t checkpoint_ns_last, checkpoint_ns_max, checkpoint_ns_total;
+    uint64_t checkpoint_blocks; /* of state and free set, written for the last one */
+
     /* Of this process: how lookups of single keys came to their answers, in all trees. */
     uint64_t lookups_memory;         /* answered by the memory table that is written to */
     uint64_t lookups;                /* the others; of these ... */

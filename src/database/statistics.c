@@ -95,6 +95,17 @@ static void process(const tactus_db *db, struct tactus_stats *stats)
     stats->beat_beyond_max = beats->beyond_max;
 }
 
+static void checkpoints(const tactus_db *db, struct tactus_stats *stats)
+{
+    const struct checkpoint_statistics *of = &db->checkpoint.statistics;
+    stats->checkpoints_durable = of->count;
+    stats->checkpoints_waited = of->waited;
+    stats->checkpoint_ns_last = of->ns_last;
+    stats->checkpoint_ns_max = of->ns_max;
+    stats->checkpoint_ns_total = of->ns_total;
+    stats->checkpoint_blocks = of->blocks_last;
+}
+
 static void lookups(const tactus_db *db, struct tactus_stats *stats)
 {
     const struct lookup_counters *counters = &db->forest.shared.lookups;
@@ -117,6 +128,7 @@ void tactus_stats(const tactus_db *db, struct tactus_stats *stats)
         present(db, &all);
         history(db, &all);
         process(db, &all);
+        checkpoints(db, &all);
         lookups(db, &all);
     }
     const uint32_t asked = stats->struct_bytes;

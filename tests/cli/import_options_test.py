@@ -133,6 +133,8 @@ def test_figures_go_into_a_file():
     expect(stats["has_worker"] in (0, 1) and stats["beats_worked"] > 0, stats)
     expect(0 < stats["beat_bytes_p50"] <= stats["beat_bytes_p99"] <= stats["beat_bytes_max"], stats)
     expect(stats["beat_bytes_max"] <= stats["beat_quota_max"] + stats["beat_beyond_max"], stats)
+    expect(0 < stats["checkpoint_ns_max"] <= stats["checkpoint_ns_total"], stats)
+    expect(0 <= stats["checkpoints_waited"] <= stats["checkpoints_durable"] > 0, stats)
     expect(stats["blocks_live"] > 0 and stats["blocks_written"] > 0, stats)
     succeed(
         "import", "shop.tactus", "sale", "--worker", "off", "--stats", "off.json",

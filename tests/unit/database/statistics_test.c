@@ -152,6 +152,24 @@ TEST(statistics, one_history_has_one_set_of_counts)
     EXPECT(straight.blocks_allocated == broken.blocks_allocated);
 }
 
+TEST(statistics, checkpoints_of_this_process_are_counted)
+{
+    begin(40);
+    const struct tactus_stats before = database_fixture_stats(&fixture);
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    const struct tactus_stats after = database_fixture_stats(&fixture);
+    EXPECT(after.checkpoints_durable > before.checkpoints_durable);
+    EXPECT(after.checkpoints_waited > before.checkpoints_waited);
+    EXPECT(after.checkpoints_waited <= after.checkpoints_durable);
+    EXPECT(after.checkpoint_blocks == 3); /* state, and the two sets */
+    EXPECT(after.checkpoint_ns_last <= after.checkpoint_ns_max);
+    EXPECT(after.checkpoint_ns_max <= after.checkpoint_ns_total);
+    database_fixture_reopen(&fixture);
+    EXPECT(database_fixture_stats(&fixture).checkpoints_durable == 0);
+    EXPECT(database_fixture_stats(&fixture).checkpoints >= after.checkpoints_durable);
+    end();
+}
+
 TEST(statistics, lookups_say_how_they_were_answered)
 {
     begin(300);
