@@ -8,7 +8,15 @@
  *   share  makes `sharing`, which has the descriptor and names its owner, another way to the same
  *          file, for another thread. NULL, or false: this file cannot be shared.
  *   grow   makes the file at least `size` bytes long, room on the disk included, durably.
- *   close  gives back what the backend took for this reactor; nothing is in flight. */
+ *   close  gives back what the backend took for this reactor; nothing is in flight.
+ *
+ * And, each of them NULL where the backend has no such thing:
+ *
+ *   push     tells the system of what was only queued.
+ *   sleep    waits until the system may have finished something; changes nothing in the reactor.
+ *   signal   has the system signal an eventfd whenever it finishes something; false: it cannot.
+ *   abandon  in a child after fork(): gives back what the child has of the backend, I/O in flight
+ *            or not. */
 #ifndef TACTUS_IO_BACKEND_H
 #define TACTUS_IO_BACKEND_H
 
@@ -22,6 +30,11 @@ struct backend {
     enum tactus_status (*grow)(struct reactor *reactor, uint64_t size, struct fault *fault);
     uint64_t (*now_ns)(const struct reactor *reactor);
     void (*close)(struct reactor *reactor);
+    void (*push)(struct reactor *reactor);
+    void (*sleep)(const struct reactor *reactor);
+    bool (*signal)(struct reactor *reactor, int event_fd);
+    void (*abandon)(struct reactor *reactor);
+    bool is_immediate; /* requests are IO_DONE when they were submitted */
 };
 
 /* The part of a request that the next attempt is about. Of a flush: nothing. */

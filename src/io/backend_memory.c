@@ -67,6 +67,7 @@ static enum tactus_status memory_grow(struct reactor *reactor, uint64_t size, st
     return TACTUS_OK;
 }
 
+/* Of a child after fork(), too: it has a copy of its own. */
 static void memory_close(struct reactor *reactor)
 {
     struct memory *memory = reactor->state;
@@ -130,4 +131,6 @@ const struct backend backend_memory = {
     .grow = memory_grow,
     .now_ns = backend_clock_ns,
     .close = memory_close,
+    .abandon = memory_close,
+    .is_immediate = true,
 };

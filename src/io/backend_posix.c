@@ -89,4 +89,5 @@ const struct backend backend_posix = {
     .grow = backend_grow_on_disk,
     .now_ns = backend_clock_ns,
     .close = posix_close,
+    .is_immediate = true,
 };

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 
@@ -105,7 +106,8 @@ static bool reap_finished(struct reactor *reactor)
     struct io_uring_cqe *cqe = NULL;
     while (io_uring_peek_cqe(&uring->ring, &cqe) == 0 && cqe != NULL) {
         struct io_request *request = io_uring_cqe_get_data(cqe);
-        const int32_t result = cqe->res;
+        /* cancelled: the thread that submitted it has ended before it was begun */
+        const int32_t result = cqe->res == -ECANCELED ? -EINTR : cqe->res;
         io_uring_cqe_seen(&uring->ring, cqe);
         assert(uring->in_kernel > 0);
         uring->in_kernel -= 1;
@@ -136,14 +138,43 @@ static void uring_reap(struct reactor *reactor, bool wait)
     if (uring->queued > 0) tell_kernel(uring, 0);
 }
 
-static void uring_close(struct reactor *reactor)
+/* Of a child after fork(), too: the ring is the parent's as long as that holds it, and what this
+ * gives back are the child's own maps and descriptor. */
+static void uring_abandon(struct reactor *reactor)
 {
     struct uring *uring = reactor->state;
-    assert(uring->in_kernel == 0);
-    assert(uring->waiting_first == NULL);
     io_uring_queue_exit(&uring->ring);
     free(uring);
     reactor->state = NULL;
+}
+
+static void uring_close(struct reactor *reactor)
+{
+    const struct uring *uring = reactor->state;
+    assert(uring->in_kernel == 0);
+    assert(uring->waiting_first == NULL);
+    uring_abandon(reactor);
+}
+
+static void uring_push(struct reactor *reactor)
+{
+    struct uring *uring = reactor->state;
+    if (uring->queued > 0) tell_kernel(uring, 0);
+}
+
+/* The ring's own descriptor is readable while there is a completion that nobody has taken. */
+static void uring_sleep(const struct reactor *reactor)
+{
+    const struct uring *uring = reactor->state;
+    struct pollfd pollfd = {.fd = uring->ring.ring_fd, .events = POLLIN};
+    const int result = poll(&pollfd, 1, -1);
+    assert(result >= 0 || errno == EINTR || errno == ENOMEM);
+}
+
+static bool uring_signal(struct reactor *reactor, int event_fd)
+{
+    struct uring *uring = reactor->state;
+    return io_uring_register_eventfd(&uring->ring, event_fd) == 0;
 }
 
 /* IORING_OP_READ and _WRITE came with Linux 5.6; a ring without them is of no use to us. */
@@ -193,4 +224,8 @@ const struct backend backend_uring = {
     .grow = backend_grow_on_disk,
     .now_ns = backend_clock_ns,
     .close = uring_close,
+    .push = uring_push,
+    .sleep = uring_sleep,
+    .signal = uring_signal,
+    .abandon = uring_abandon,
 };

@@ -388,6 +388,16 @@ void file_close(struct reactor *reactor)
     *reactor = (struct reactor){.fd = -1};
 }
 
+void file_abandon(struct reactor *reactor)
+{
+    if (reactor->backend != NULL && reactor->backend->abandon != NULL) {
+        reactor->backend->abandon(reactor);
+    }
+    /* The lock is the open file's, not the descriptor's: the parent's descriptor keeps it. */
+    if (reactor->fd >= 0 && reactor->owner == NULL) close(reactor->fd);
+    *reactor = (struct reactor){.fd = -1};
+}
+
 void file_discard(struct reactor *reactor, const char *path)
 {
     /* under the lock, or a file that another process makes at once could be hit */

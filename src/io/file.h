@@ -50,6 +50,11 @@ enum tactus_status file_open_sharing(
  * file, its own ring alone. A closed one is fine. */
 void file_close(struct reactor *reactor);
 
+/* In a child after fork(): gives up the child's descriptor and maps. Touches neither the file nor
+ * its lock, which stays the parent's as long as that has the file open, nor what the parent has in
+ * flight. A closed one is fine. */
+void file_abandon(struct reactor *reactor);
+
 /* Closes, and removes a file that this file_open has newly made at `path`: for a create that went
  * wrong later. One that was there before stays. */
 void file_discard(struct reactor *reactor, const char *path);

@@ -230,6 +230,42 @@ void reactor_finish(struct reactor *reactor, struct io_request *request)
     assert(request->stage == IO_DONE);
 }
 
+bool reactor_is_immediate(const struct reactor *reactor)
+{
+    assert(reactor->backend != NULL);
+    return reactor->backend->is_immediate;
+}
+
+void reactor_reap(struct reactor *reactor)
+{
+    assert(reactor->backend != NULL);
+    if (reactor->in_flight > 0) reactor->backend->reap(reactor, false);
+}
+
+void reactor_push(struct reactor *reactor)
+{
+    assert(reactor->backend != NULL);
+    if (reactor->backend->push != NULL) reactor->backend->push(reactor);
+}
+
+bool reactor_can_sleep(const struct reactor *reactor)
+{
+    assert(reactor->backend != NULL);
+    return reactor->backend->sleep != NULL;
+}
+
+void reactor_sleep(const struct reactor *reactor)
+{
+    assert(reactor_can_sleep(reactor));
+    reactor->backend->sleep(reactor);
+}
+
+bool reactor_signal(struct reactor *reactor, int event_fd)
+{
+    assert(reactor->backend != NULL);
+    return reactor->backend->signal != NULL && reactor->backend->signal(reactor, event_fd);
+}
+
 /* ---- Calls that wait ------------------------------------------------------------------------ */
 
 enum tactus_status reactor_fault(const struct io_request *request, struct fault *fault)

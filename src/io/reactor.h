@@ -96,6 +96,26 @@ void reactor_poll(struct reactor *reactor);
 /* Waits until this request is IO_DONE; others may become so on the way. */
 void reactor_finish(struct reactor *reactor, struct io_request *request);
 
+/* Whether requests are IO_DONE when they were submitted: the disk does nothing while nobody
+ * waits. */
+bool reactor_is_immediate(const struct reactor *reactor);
+
+/* As reactor_poll, but for reactor_wait nothing has been noticed. */
+void reactor_reap(struct reactor *reactor);
+
+/* Hands to the system what was only queued, and takes note of nothing. */
+void reactor_push(struct reactor *reactor);
+
+/* Waits until the system may have finished a request that was handed to it. Changes nothing in the
+ * reactor: so one thread may sleep while others submit and push, if none of them takes note of what
+ * is done meanwhile. Only where reactor_can_sleep. */
+bool reactor_can_sleep(const struct reactor *reactor);
+void reactor_sleep(const struct reactor *reactor);
+
+/* From now on an eventfd becomes readable whenever the system has finished a request of this
+ * reactor. Once. false: this disk cannot do that. */
+bool reactor_signal(struct reactor *reactor, int event_fd);
+
 /* Read, write or flush and wait for it. Any size that is a multiple of IO_SECTOR, 0 included: it is
  * split into pieces of 1 MiB, done one after the other. reactor_read answers OK for unreadable
  * sectors, too, which are zero then. IO or FULL fill the fault (which may be NULL) with the offset

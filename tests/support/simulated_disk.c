@@ -81,6 +81,7 @@ struct simulated_disk {
 };
 
 extern const struct backend backend_simulated;
+extern const struct backend backend_simulated_immediate;
 
 static void *memory_or_abort(size_t count, size_t size)
 {
@@ -327,7 +328,9 @@ static void flight_strike(struct flight *flight, const struct simulated_fault *f
 
 static struct simulated_disk *disk_of(const struct reactor *reactor)
 {
-    assert(reactor->backend == &backend_simulated);
+    assert(
+        reactor->backend == &backend_simulated || reactor->backend == &backend_simulated_immediate
+    );
     return reactor->state;
 }
 
@@ -581,6 +584,16 @@ const struct backend backend_simulated = {
     .close = simulated_close,
 };
 
+const struct backend backend_simulated_immediate = {
+    .name = "simulated",
+    .start = simulated_start,
+    .reap = simulated_reap,
+    .grow = simulated_grow,
+    .now_ns = simulated_now_ns,
+    .close = simulated_close,
+    .is_immediate = true,
+};
+
 /* ---- The disk ------------------------------------------------------------------------------- */
 
 struct simulated_disk *simulated_disk_new(const struct simulated_disk_options *options)
@@ -632,11 +645,29 @@ struct simulated_disk *simulated_disk_clone(const struct simulated_disk *disk)
     return clone;
 }
 
+/* Of a killed process the system finishes some requests and drops others, before it lets go of the
+ * file's lock: none of them comes down later. */
+static void flights_forget(struct simulated_disk *disk)
+{
+    for (uint32_t i = 0; i < disk->flight_count && !disk->is_dead; i += 1) {
+        const uint64_t number = disk->flights[i].pending_number;
+        if (number == 0) continue;
+        const struct pending *pending = pending_find(disk, number);
+        assert(pending != NULL);
+        if (random_chance(&disk->random, 1, 2)) {
+            write_done(disk, number, false);
+        } else {
+            pending_remove(disk, (uint32_t)(pending - disk->pending));
+        }
+    }
+    disk->flight_count = 0;
+}
+
 void simulated_disk_open(struct reactor *reactor, struct simulated_disk *disk)
 {
-    disk->flight_count = 0;
+    flights_forget(disk);
     *reactor = (struct reactor){
-        .backend = &backend_simulated,
+        .backend = disk->options.at_submission ? &backend_simulated_immediate : &backend_simulated,
         .state = disk,
         .size = disk->size,
         .write_limit = UINT64_MAX,

@@ -54,7 +54,8 @@ void simulated_disk_limit(struct simulated_disk *disk, uint64_t size_max);
 struct simulated_disk *simulated_disk_clone(const struct simulated_disk *disk);
 
 /* Makes the disk the reactor's backend, as file_open does for a file; file_close() ends it.
- * Requests of an earlier reactor that was dropped are forgotten; what they wrote stays pending. */
+ * Requests of an earlier reactor that was dropped are forgotten: what they were to write is written
+ * by now, and pending, or never will be. */
 void simulated_disk_open(struct reactor *reactor, struct simulated_disk *disk);
 void simulated_disk_open_read_only(struct reactor *reactor, struct simulated_disk *disk);
 
