@@ -4,7 +4,9 @@
  *            written and nothing changed, or the call says what did; tactus_error() has the words.
  * Ownership  What _open, _begin and _prepare hand out is yours until you give it to its _close,
  *            _commit or _rollback. What you pass in is not kept after the call.
- * Threads    A handle serves one thread at a time.
+ * Threads    A handle serves one thread at a time; but tactus_durable_wait() and _durable_op() may
+ *            be called from any. A child does not inherit it: after fork() every call there answers
+ *            FORKED (or "", 0), and none but tactus_close() does anything.
  * Units      Stand in the name: _bytes, _ns, _count. A number without one is a plain number.
  * Objects    The structs that `tactus codegen c` prints: native byte order, padding spelt out. What
  *            padding holds, and what follows the first zero byte of a text, is stored as zero. */
@@ -73,10 +75,10 @@ struct tactus_error {
 /* ---- Files ---------------------------------------------------------------------------------- */
 
 enum tactus_sync {
-    TACTUS_SYNC_COMMIT = 0, /* a commit returns when it is durable */
-    TACTUS_SYNC_INTERVAL =
-        1,               /* the first call after sync_interval_ns makes what came before durable */
-    TACTUS_SYNC_NONE = 2 /* durable at checkpoints, tactus_flush and tactus_close */
+    TACTUS_SYNC_COMMIT = 0,   /* tactus_commit returns when it is durable */
+    TACTUS_SYNC_INTERVAL = 1, /* the first call after sync_interval_ns has what came before it made
+                                 durable, without waiting for that where the disk allows it */
+    TACTUS_SYNC_NONE = 2      /* durable at checkpoints, tactus_durable_wait, _flush and _close */
 };
 
 enum tactus_create_flags {
@@ -153,7 +155,10 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_open(
 
 /* Waits until every commit is durable, and until a checkpoint that is being written is; begins
  * none; gives up the handle. Only on MISUSE (a transaction or query is still open) does the handle
- * stay. NULL is fine. */
+ * stay. NULL is fine. No other thread may be in a call of the handle. POISONED: not every commit is
+ * durable. FORKED: gives up the child's memory and descriptors, and leaves the file and the
+ * parent's handle as they are; a child that lives on without exec() should, as the file stays
+ * locked as long as any process has it open. */
 TACTUS_API enum tactus_status tactus_close(tactus_db *db);
 
 /* What an open recovered; words for a warning (a torn tail cut, a copy healed), or "". */
@@ -304,7 +309,32 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_begin(
  * be NULL; a transaction without an event takes no op, and *op is then that of the last one that
  * did. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_commit(tactus_txn *txn, uint64_t *op);
+/* The same without waiting until it is durable: what others read is there at once, and under
+ * SYNC_COMMIT its write is on its way. Waits only while as much as two of the largest transactions
+ * and 1 MiB are still to be written. Commits become durable in order, and those that gather while
+ * the disk is busy share one flush; one that gathers is sent by the next call on the handle, by who
+ * waits, or by tactus_durable_op(). If its write fails later, it is the next call that changes
+ * something, and whoever waits, that gets POISONED. */
+TACTUS_API TACTUS_CHECKED enum tactus_status tactus_commit_start(tactus_txn *txn, uint64_t *op);
 TACTUS_API void tactus_rollback(tactus_txn *txn); /* NULL is fine: fit for every error path */
+
+/* Waits until the commit `op` and all before it are durable; under SYNC_INTERVAL and _NONE, too,
+ * which it has flushed for that. From any thread, many at once: they share flushes. POISONED: a
+ * write has failed, and only a reopen tells; MISUSE: there is no such commit yet. Leaves
+ * tactus_error() alone. */
+TACTUS_API TACTUS_CHECKED enum tactus_status tactus_durable_wait(tactus_db *db, uint64_t op);
+
+/* The last op that is durable, without waiting for the disk. Takes note of what the disk has done,
+ * and sends what gathered meanwhile. Only without io_uring, where the disk does nothing while
+ * nobody waits, it makes durable what was committed under SYNC_COMMIT. From any thread. POISONED:
+ * *op is filled, and goes no further. Leaves tactus_error() alone. */
+TACTUS_API TACTUS_CHECKED enum tactus_status tactus_durable_op(tactus_db *db, uint64_t *op);
+
+/* A descriptor for poll(2) and the like: readable at first, and again when tactus_durable_op() may
+ * have something new to tell, or something to do. Then read 8 bytes from it (it does not block),
+ * and call tactus_durable_op(): in that order, each time. It is the handle's, the same at every
+ * call, and gone with tactus_close. -1: tactus_error() says why (READ_ONLY handles have none). */
+TACTUS_API int tactus_fd(tactus_db *db);
 
 /* Objects are judged in order, each after those before it; EXISTS, ABSENT or INVALID refuses one.
  * results NULL: all or nothing, and the answer is the first refusal. results given: what can be is

@@ -48,33 +48,39 @@ const char *tactus_status_text(enum tactus_status status)
 static bool is_writable(const tactus_db *db)
 {
     return !db->read_only && db->forest.broken == TACTUS_OK && db->grid.status == TACTUS_OK &&
-           db->journal.stage == JOURNAL_OPEN && db->journal.headers.status == TACTUS_OK;
+           db->journal.stage == JOURNAL_OPEN && !journal_is_poisoned(&db->journal);
 }
 
 void database_flush_if_due(tactus_db *db)
 {
     if (db->options.sync != TACTUS_SYNC_INTERVAL || !is_writable(db)) return;
-    if (journal_op_durable(&db->journal) == journal_op_last(&db->journal)) return;
+    const uint64_t op_durable = journal_op_durable(&db->journal);
+    const uint64_t op_last = journal_op_last(&db->journal);
+    if (op_durable == op_last) return;
     const uint64_t now = reactor_now_ns(&db->reactor);
-    if (now - db->flushed_ns < db->options.sync_interval_ns) return;
-    if (database_flush(db) == TACTUS_OK) return;
-    db->error = (struct tactus_error){0};
-    fault_clear(&db->fault);
+    if (op_durable < db->flushed_op) {
+        journal_poll(&db->journal); /* on its way */
+    } else if (now - db->flushed_ns >= db->options.sync_interval_ns) {
+        db->flushed_ns = now;
+        db->flushed_op = op_last;
+        journal_flush_start(&db->journal);
+    }
+}
+
+enum tactus_status database_enter_any(const tactus_db *db)
+{
+    if (db == NULL || db->magic != DATABASE_MAGIC) return TACTUS_MISUSE;
+    return process_mark_is_child(&db->process) ? TACTUS_FORKED : TACTUS_OK;
 }
 
 bool database_is_usable(const tactus_db *db)
 {
-    return db != NULL && db->magic == DATABASE_MAGIC && db->pid == (int)getpid();
+    return database_enter_any(db) == TACTUS_OK;
 }
 
 enum tactus_status database_enter(tactus_db *db)
 {
-    if (db == NULL || db->magic != DATABASE_MAGIC) return TACTUS_MISUSE;
-    if (db->pid != (int)getpid()) {
-        return error_set(
-            &db->error, TACTUS_FORKED, "the handle was opened before fork(); open one in the child"
-        );
-    }
+    TRY(database_enter_any(db));
     db->error = (struct tactus_error){0};
     fault_clear(&db->fault);
     database_flush_if_due(db);
@@ -88,6 +94,12 @@ enum tactus_status database_enter_write(tactus_db *db)
         return error_set(
             &db->error, TACTUS_READ_ONLY, "the file was opened read-only; open it for writing"
         );
+    }
+    if (journal_is_poisoned(&db->journal)) {
+        const enum tactus_status status = journal_poisoned(&db->journal);
+        (void)database_failed(db); /* the cause, in words */
+        db->error.status = (int32_t)status;
+        return status;
     }
     if (!is_writable(db)) {
         return error_set(
@@ -315,8 +327,9 @@ enum tactus_status tactus_open(
 enum tactus_status tactus_close(tactus_db *db)
 {
     if (db == NULL) return TACTUS_OK;
-    if (db->magic != DATABASE_MAGIC) return TACTUS_MISUSE;
-    if (db->pid != (int)getpid()) return TACTUS_FORKED;
+    const enum tactus_status status = database_enter_any(db);
+    if (status == TACTUS_FORKED) database_abandon(db);
+    if (status != TACTUS_OK) return status;
     if (db->txn.open) return database_misuse(db, "close: a transaction is open; end it first");
     for (uint32_t index = 0; index < db->query_count_max; index += 1) {
         if (!db->queries[index].open) continue;
@@ -327,7 +340,7 @@ enum tactus_status tactus_close(tactus_db *db)
 
 const char *tactus_warning(const tactus_db *db)
 {
-    return db == NULL || db->magic != DATABASE_MAGIC ? "" : db->warning;
+    return database_is_usable(db) ? db->warning : "";
 }
 
 const struct tactus_error *tactus_error(const tactus_db *db)
@@ -336,7 +349,13 @@ const struct tactus_error *tactus_error(const tactus_db *db)
         .status = TACTUS_MISUSE,
         .text = "the handle is NULL or closed; open a file",
     };
-    return db == NULL || db->magic != DATABASE_MAGIC ? &closed : &db->error;
+    static const struct tactus_error forked = {
+        .status = TACTUS_FORKED,
+        .text = "the handle was opened before fork(): it is the parent's; open one in the child",
+    };
+    const enum tactus_status status = database_enter_any(db);
+    if (status == TACTUS_FORKED) return &forked;
+    return status == TACTUS_OK ? &db->error : &closed;
 }
 
 /* ---- What it costs --------------------------------------------------------------------------- */

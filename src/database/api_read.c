@@ -30,7 +30,7 @@ enum tactus_status tactus_schema_check(const char *text, struct tactus_error *er
 
 const char *tactus_schema_text(const tactus_db *db)
 {
-    return db == NULL || db->magic != DATABASE_MAGIC ? "" : db->schema_text;
+    return database_is_usable(db) ? db->schema_text : "";
 }
 
 enum tactus_status tactus_collection_find(
@@ -65,9 +65,9 @@ const tactus_collection *tactus_collection_at(const tactus_db *db, uint32_t numb
     return &db->collections[number];
 }
 
-static bool is_collection(const tactus_collection *collection)
+static enum tactus_status enter_collection(const tactus_collection *collection)
 {
-    return collection != NULL && collection->db != NULL && collection->db->magic == DATABASE_MAGIC;
+    return collection == NULL ? TACTUS_MISUSE : database_enter_any(collection->db);
 }
 
 void tactus_collection_info(
@@ -76,7 +76,7 @@ void tactus_collection_info(
 {
     if (info == NULL) return;
     *info = (struct tactus_collection_info){0};
-    if (!is_collection(collection)) return;
+    if (enter_collection(collection) != TACTUS_OK) return;
     const struct collection_schema *schema = collection->collection->schema;
     *info = (struct tactus_collection_info){
         .name = schema->name,
@@ -96,7 +96,8 @@ enum tactus_status tactus_field_at(
     const tactus_collection *collection, uint32_t number, struct tactus_field *field
 )
 {
-    if (!is_collection(collection) || field == NULL) return TACTUS_MISUSE;
+    TRY(enter_collection(collection));
+    if (field == NULL) return TACTUS_MISUSE;
     const struct collection_schema *schema = collection->collection->schema;
     if (number >= schema->field_count) return TACTUS_ABSENT;
     const struct field *source = &schema->fields[number];
@@ -122,7 +123,11 @@ enum tactus_status tactus_value_parse(
     struct tactus_error *error
 )
 {
-    if (!is_collection(collection) || text == NULL || object == NULL ||
+    const enum tactus_status entered = enter_collection(collection);
+    if (entered == TACTUS_FORKED) {
+        return error_set(error, entered, "value: the handle was opened before fork()");
+    }
+    if (entered != TACTUS_OK || text == NULL || object == NULL ||
         field >= collection->collection->schema->field_count) {
         return error_set(error, TACTUS_MISUSE, "value: an argument is NULL, or no such field");
     }
@@ -142,8 +147,8 @@ size_t tactus_value_format(
     size_t size
 )
 {
-    if (!is_collection(collection) || object == NULL || (buffer == NULL && size > 0) ||
-        field >= collection->collection->schema->field_count) {
+    if (enter_collection(collection) != TACTUS_OK || object == NULL ||
+        (buffer == NULL && size > 0) || field >= collection->collection->schema->field_count) {
         if (size > 0 && buffer != NULL) buffer[0] = 0;
         return 0;
     }

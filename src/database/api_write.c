@@ -110,7 +110,7 @@ enum tactus_status tactus_remove(
     return call(txn, collection, &remove);
 }
 
-enum tactus_status tactus_commit(tactus_txn *txn, uint64_t *op)
+static enum tactus_status commit(tactus_txn *txn, bool wait, uint64_t *op)
 {
     if (txn == NULL || txn->db == NULL) return TACTUS_MISUSE;
     const enum tactus_status status = database_enter_write(txn->db);
@@ -120,7 +120,17 @@ enum tactus_status tactus_commit(tactus_txn *txn, uint64_t *op)
         transaction_rollback(txn);
         return status;
     }
-    return transaction_commit(txn, op);
+    return transaction_commit(txn, wait, op);
+}
+
+enum tactus_status tactus_commit(tactus_txn *txn, uint64_t *op)
+{
+    return commit(txn, true, op);
+}
+
+enum tactus_status tactus_commit_start(tactus_txn *txn, uint64_t *op)
+{
+    return commit(txn, false, op);
 }
 
 void tactus_rollback(tactus_txn *txn)
@@ -145,4 +155,39 @@ enum tactus_status tactus_checkpoint(tactus_db *db)
         );
     }
     return database_checkpoint(db);
+}
+
+/* ---- Durability: from any thread, so words and fault are left alone -------------------------- */
+
+enum tactus_status tactus_durable_wait(tactus_db *db, uint64_t op)
+{
+    TRY(database_enter_any(db));
+    if (op > journal_op_appended(&db->journal)) return TACTUS_MISUSE;
+    return journal_wait(&db->journal, op);
+}
+
+enum tactus_status tactus_durable_op(tactus_db *db, uint64_t *op)
+{
+    TRY(database_enter_any(db));
+    if (op == NULL) return TACTUS_MISUSE;
+    journal_poll(&db->journal);
+    *op = journal_op_durable(&db->journal);
+    return journal_is_poisoned(&db->journal) ? TACTUS_POISONED : TACTUS_OK;
+}
+
+int tactus_fd(tactus_db *db)
+{
+    int fd = -1;
+    if (database_enter(db) != TACTUS_OK) return -1;
+    if (db->read_only) {
+        (void)error_set(
+            &db->error, TACTUS_READ_ONLY, "fd: nothing is committed here; open the file for writing"
+        );
+        return -1;
+    }
+    if (journal_event_fd(&db->journal, &fd) != TACTUS_OK) {
+        (void)database_failed(db);
+        return -1;
+    }
+    return fd;
 }

@@ -67,3 +67,8 @@ void compactor_close(struct compactor *compactor)
     worker_close(&compactor->worker);
     if (has_reactor(compactor)) file_close(&compactor->reactor);
 }
+
+void compactor_abandon(struct compactor *compactor)
+{
+    if (has_reactor(compactor)) file_abandon(&compactor->reactor);
+}

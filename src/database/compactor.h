@@ -41,4 +41,7 @@ void compactor_init(
  * what it pins was dropped. A zeroed one is fine. */
 void compactor_close(struct compactor *compactor);
 
+/* In a child after fork(), which has no such thread: gives back its descriptors. */
+void compactor_abandon(struct compactor *compactor);
+
 #endif

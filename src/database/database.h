@@ -11,6 +11,7 @@
 #include "forest/schema.h"
 #include "forest/sizing.h"
 #include "io/file.h"
+#include "io/process.h"
 #include "io/reactor.h"
 #include "query/run.h"
 #include "storage/checkpoint.h"
@@ -88,7 +89,7 @@ struct tactus_query {
 
 struct tactus_db {
     uint64_t magic;
-    int pid; /* of the process that opened it */
+    struct process_mark process; /* that opened it */
     struct tactus_open_options options;
     bool read_only;
 
@@ -103,6 +104,7 @@ struct tactus_db {
     struct budget budget;
     void *region;
     uint64_t region_size;
+    bool region_is_ours_alone; /* a child after fork() does not have it */
     struct grid grid;
     struct compactor compactor; /* zeroed in a read-only database */
     struct journal journal;
@@ -116,7 +118,8 @@ struct tactus_db {
     struct tactus_txn txn;
     struct tactus_view latest;
     uint64_t generation; /* raised by whatever ends runs */
-    uint64_t flushed_ns; /* when the journal was flushed last */
+    uint64_t flushed_ns; /* when the journal was last asked to become durable */
+    uint64_t flushed_op; /* up to where */
     uint64_t replayed_ops;
     uint64_t journal_bytes; /* appended by this process */
     struct histogram *commit_ns;
@@ -140,6 +143,10 @@ enum tactus_status database_open(
 
 /* Gives everything up. Commits are durable before, if the journal can be written. */
 enum tactus_status database_close(tactus_db *db);
+
+/* In a child after fork(): gives up the child's memory and descriptors, and leaves the file, its
+ * lock and what the parent has in flight alone. */
+void database_abandon(tactus_db *db);
 
 /* Takes every part's memory from the budget: measures, or carves. `overlay`: see forest_options. */
 void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *overlay);
@@ -212,7 +219,10 @@ struct txn_call {
 };
 
 enum tactus_status transaction_call(struct tactus_txn *txn, const struct txn_call *call);
-enum tactus_status transaction_commit(struct tactus_txn *txn, uint64_t *op);
+
+/* `wait`: under SYNC_COMMIT it returns when the transaction is durable; else it only sees to it
+ * that it becomes so. */
+enum tactus_status transaction_commit(struct tactus_txn *txn, bool wait, uint64_t *op);
 void transaction_rollback(struct tactus_txn *txn);
 enum tactus_status database_checkpoint(tactus_db *db);
 enum tactus_status database_flush(tactus_db *db);
@@ -222,8 +232,11 @@ enum tactus_status database_flush(tactus_db *db);
 /* Whether a call may use the handle; says nothing: for calls that leave the last error's words. */
 bool database_is_usable(const tactus_db *db);
 
-/* SYNC_INTERVAL: the first call after the interval, and a commit at its end, make what came before
- * durable. If that fails, the next call that writes says so. */
+/* OK, MISUSE or FORKED, leaving words and fault alone: for calls of any thread. */
+enum tactus_status database_enter_any(const tactus_db *db);
+
+/* SYNC_INTERVAL: the first call after the interval, and a commit at its end, have what came before
+ * made durable, without waiting for it. If that fails, the next call that writes says so. */
 void database_flush_if_due(tactus_db *db);
 
 /* OK, or why the handle cannot be used: MISUSE (NULL, closed), FORKED. Clears the last fault. */

@@ -166,6 +166,8 @@ static enum tactus_status take_memory(
         );
     }
     (void)madvise(region, size, MADV_DONTDUMP);
+    /* A child has no use for it, and pages that the disk reads from must not become copies. */
+    db->region_is_ours_alone = madvise(region, size, MADV_DONTFORK) == 0;
     db->region = region;
     db->region_size = size;
     budget_carve_begin(&db->budget, region, size);
@@ -179,6 +181,7 @@ static void database_free(tactus_db *db)
 {
     if (db->region != NULL) (void)munmap(db->region, db->region_size);
     file_close(&db->reactor);
+    process_mark_close(&db->process);
     free(db->schema);
     free(db->sizing);
     free(db->schema_text);
@@ -276,7 +279,7 @@ static void set_handles(tactus_db *db)
         db->queries[index].db = db;
     }
     db->flushed_ns = reactor_now_ns(&db->reactor);
-    db->pid = (int)getpid();
+    process_mark_open(&db->process);
     db->magic = DATABASE_MAGIC;
 }
 
@@ -388,4 +391,15 @@ enum tactus_status database_close(tactus_db *db)
     grid_close(&db->grid);
     database_free(db);
     return status;
+}
+
+void database_abandon(tactus_db *db)
+{
+    assert(process_mark_is_child(&db->process));
+    journal_abandon(&db->journal);
+    compactor_abandon(&db->compactor);
+    file_abandon(&db->reactor);
+    /* What the child does not have may be something else's place by now. */
+    if (db->region_is_ours_alone) db->region = NULL;
+    database_free(db);
 }

@@ -124,7 +124,7 @@ void tactus_stats(const tactus_db *db, struct tactus_stats *stats)
 {
     if (stats == NULL || stats->struct_bytes < STATS_BYTES_MIN) return;
     struct tactus_stats all = {0};
-    if (db != NULL && db->magic == DATABASE_MAGIC) {
+    if (database_is_usable(db)) {
         present(db, &all);
         history(db, &all);
         process(db, &all);

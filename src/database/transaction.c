@@ -533,8 +533,14 @@ static enum tactus_status transaction_poisoned(struct tactus_txn *txn)
     return status;
 }
 
+static enum journal_sync sync_of(const tactus_db *db, bool wait)
+{
+    if (db->options.sync != TACTUS_SYNC_COMMIT) return JOURNAL_SYNC_NONE;
+    return wait ? JOURNAL_SYNC_WAIT : JOURNAL_SYNC_START;
+}
+
 static enum tactus_status transaction_write(
-    struct tactus_txn *txn, const struct forest_commit *commit, uint64_t *op
+    struct tactus_txn *txn, const struct forest_commit *commit, bool wait, uint64_t *op
 )
 {
     tactus_db *db = txn->db;
@@ -550,7 +556,7 @@ static enum tactus_status transaction_write(
         .short_of_room = db->forest.schedule.short_of_room,
         .event_count = txn->event_count,
         .body_size = txn->body_size,
-        .durable = db->options.sync == TACTUS_SYNC_COMMIT,
+        .sync = sync_of(db, wait),
     };
     TRY(journal_append(&db->journal, &append, op));
     TRY(forest_capture_advance(&db->forest));
@@ -559,7 +565,7 @@ static enum tactus_status transaction_write(
     return TACTUS_OK;
 }
 
-enum tactus_status transaction_commit(struct tactus_txn *txn, uint64_t *op)
+enum tactus_status transaction_commit(struct tactus_txn *txn, bool wait, uint64_t *op)
 {
     tactus_db *db = txn->db;
     database_end_runs(db);
@@ -576,7 +582,9 @@ enum tactus_status transaction_commit(struct tactus_txn *txn, uint64_t *op)
             transaction_rollback(txn);
             return database_failed(db);
         }
-        if (transaction_write(txn, &commit, &op_new) != TACTUS_OK) return transaction_poisoned(txn);
+        if (transaction_write(txn, &commit, wait, &op_new) != TACTUS_OK) {
+            return transaction_poisoned(txn);
+        }
         histogram_add(db->commit_ns, reactor_now_ns(&db->reactor) - started);
     }
     for (uint32_t number = 0; number < db->forest.collection_count; number += 1) {
@@ -592,9 +600,9 @@ enum tactus_status transaction_commit(struct tactus_txn *txn, uint64_t *op)
 
 enum tactus_status database_flush(tactus_db *db)
 {
-    if (journal_flush(&db->journal) != TACTUS_OK) return write_failed(db);
     db->flushed_ns = reactor_now_ns(&db->reactor);
-    return TACTUS_OK;
+    db->flushed_op = journal_op_last(&db->journal);
+    return journal_flush(&db->journal) == TACTUS_OK ? TACTUS_OK : write_failed(db);
 }
 
 static enum tactus_status checkpoint_write(tactus_db *db)
@@ -614,7 +622,7 @@ static enum tactus_status checkpoint_write(tactus_db *db)
         .kind = JOURNAL_CHECKPOINT,
         .beat = forest->schedule.beat,
         .short_of_room = short_of_room,
-        .durable = true,
+        .sync = JOURNAL_SYNC_WAIT,
     };
     uint64_t op = 0;
     (void)journal_body(&db->journal);

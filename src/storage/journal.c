@@ -30,8 +30,8 @@ void journal_init(
         .stage = JOURNAL_CLOSED,
     };
     budget_group(budget, "journal");
-    journal->entry =
-        budget_take(budget, options->entry_bytes_max / SECTOR_SIZE, SECTOR_SIZE, SECTOR_SIZE);
+    journal_queue_init(&journal->queue, budget, options->entry_bytes_max);
+    journal->window = journal->queue.stage;
     journal_headers_init(
         &journal->headers, budget, options->reactor, options->layout, &journal->ring
     );
@@ -64,8 +64,15 @@ uint64_t journal_op_last(const struct journal *journal)
 uint64_t journal_op_durable(const struct journal *journal)
 {
     assert(journal->stage != JOURNAL_CLOSED);
-    assert(journal->op_durable < journal->head.op);
-    return journal->op_durable;
+    /* What was recovered was read after a flush. */
+    if (journal->stage == JOURNAL_RECOVERED) return journal->head.op - 1;
+    return journal_queue_op_durable(&journal->queue);
+}
+
+uint64_t journal_op_appended(struct journal *journal)
+{
+    if (journal->stage == JOURNAL_RECOVERED) return journal_op_last(journal);
+    return journal_queue_op_last(&journal->queue);
 }
 
 struct journal_position journal_head(const struct journal *journal)
@@ -107,35 +114,36 @@ void journal_open_for_append(struct journal *journal, uint64_t epoch)
     assert(epoch > journal->read_epoch);
 
     journal->epoch = epoch;
+    journal->reading = false;
+    journal->window_size = 0;
+    journal_queue_open(&journal->queue, journal->reactor, &journal->headers, journal->head.op - 1);
     journal->stage = JOURNAL_OPEN;
 }
 
 uint8_t *journal_body(struct journal *journal)
 {
+    assert(journal->stage == JOURNAL_OPEN);
     assert(!journal->reading);
     journal->window_size = 0;
-    return journal->entry + JOURNAL_HEADER_SIZE;
+    return journal_queue_reserve(&journal->queue) + JOURNAL_HEADER_SIZE;
 }
 
-/* The first failure has told what the system said; all that is left to say is that it happened. */
-static enum tactus_status journal_poisoned(struct journal *journal)
+bool journal_is_poisoned(const struct journal *journal)
 {
-    journal->stage = JOURNAL_POISONED;
-    return fault_set(
-        journal->fault,
-        (struct fault){
-            .status = TACTUS_POISONED,
-            .zone = FAULT_ZONE_JOURNAL,
-            .what = "an earlier write of the journal failed",
-            .op = journal->head.op,
-        }
-    );
+    return journal->stage == JOURNAL_OPEN && journal_queue_is_poisoned(&journal->queue);
 }
 
-/* A header write that nobody waited for may have failed since the last call. */
-static bool journal_is_poisoned(const struct journal *journal)
+static enum tactus_status journal_failed(struct journal *journal)
 {
-    return journal->stage == JOURNAL_POISONED || journal->headers.status != TACTUS_OK;
+    return fault_set(journal->fault, journal_queue_cause(&journal->queue));
+}
+
+enum tactus_status journal_poisoned(struct journal *journal)
+{
+    assert(journal_is_poisoned(journal));
+    const enum tactus_status cause = journal_failed(journal);
+    maybe(cause != TACTUS_POISONED);
+    return TACTUS_POISONED;
 }
 
 /* Where an entry of this size goes (J1); that there is room is the caller's promise (J4). */
@@ -152,62 +160,19 @@ static uint64_t journal_place(const struct journal *journal, uint64_t rounded)
     return 0;
 }
 
-static enum tactus_status journal_write_failed(struct journal *journal, struct io_request *request)
-{
-    assert(request->status != TACTUS_OK);
-    journal->stage = JOURNAL_POISONED;
-    return reactor_fault(request, journal->fault);
-}
-
-/* What is appended is durable now: its redundant headers may go out, and nobody waits for them. A
- * failure of theirs is the next call's: what this one was to make durable is. */
-static void journal_durable(struct journal *journal, bool all)
-{
-    const uint64_t op_last = journal->head.op - 1;
-    journal_headers_cover(&journal->headers, journal->op_durable + 1, op_last);
-    journal->op_durable = op_last;
-    const enum tactus_status status = all ? journal_headers_submit_all(&journal->headers, op_last)
-                                          : journal_headers_submit(&journal->headers, op_last);
-    maybe(status != TACTUS_OK);
-}
-
-static enum tactus_status journal_flush_entries(struct journal *journal)
-{
-    struct io_request request = {.kind = IO_FLUSH};
-    reactor_submit(journal->reactor, &request);
-    reactor_finish(journal->reactor, &request);
-    return request.status == TACTUS_OK ? TACTUS_OK : journal_write_failed(journal, &request);
-}
-
-static enum tactus_status journal_write_entry(
-    struct journal *journal, uint64_t offset, uint64_t rounded, bool durable
-)
-{
-    struct io_request request = {
-        .kind = IO_WRITE,
-        .durable = durable,
-        .size = (uint32_t)rounded,
-        .offset = journal->layout->journal_offset + offset,
-        .buffer = journal->entry,
-    };
-    reactor_submit(journal->reactor, &request);
-    reactor_finish(journal->reactor, &request);
-    return request.status == TACTUS_OK ? TACTUS_OK : journal_write_failed(journal, &request);
-}
-
 enum tactus_status journal_append(
     struct journal *journal, const struct journal_append *append, uint64_t *op
 )
 {
-    assert(journal->stage == JOURNAL_OPEN || journal->stage == JOURNAL_POISONED);
-    assert(!journal->reading);
+    assert(journal->stage == JOURNAL_OPEN);
     assert(append->body_size <= journal->ring.entry_bytes_max - JOURNAL_HEADER_SIZE);
+    uint8_t *bytes = journal_body(journal) - JOURNAL_HEADER_SIZE;
     if (journal_is_poisoned(journal)) return journal_poisoned(journal);
 
     const uint64_t rounded = journal_entry_rounded(append->body_size);
     const struct journal_header header = {
         .epoch = journal->epoch,
-        .durable_op = journal->op_durable,
+        .durable_op = journal_op_durable(journal),
         .offset = journal_place(journal, rounded),
         .predecessor = journal->head.predecessor,
         .op = journal->head.op,
@@ -218,53 +183,81 @@ enum tactus_status journal_append(
         .kind = append->kind,
         .short_of_room = append->short_of_room,
     };
-    journal->window_size = 0;
-    const struct checksum logical = journal_entry_seal(journal->entry, &header, &journal->ring);
+    const struct checksum logical = journal_entry_seal(bytes, &header, &journal->ring);
+    const struct journal_queue_entry entry = {
+        .op = header.op,
+        .byte = journal->layout->journal_offset + header.offset,
+        .size = rounded,
+        .sync = append->sync,
+    };
+    const enum tactus_status status = journal_queue_append(&journal->queue, &entry);
+    if (status == TACTUS_POISONED) return journal_poisoned(journal);
 
-    /* A durable write says nothing of plain ones before it: those need the flush (S2). */
-    const bool all_before_durable = journal->op_durable + 1 == header.op;
-    TRY(journal_write_entry(journal, header.offset, rounded, append->durable && all_before_durable)
-    );
-    if (append->durable && !all_before_durable) TRY(journal_flush_entries(journal));
-
-    journal_headers_put(&journal->headers, header.op, journal->entry);
     journal->head = (struct journal_position){
         .op = header.op + 1,
         .offset = (header.offset + rounded) % journal->ring.journal_bytes,
         .predecessor = logical,
     };
     assert(journal_used_bytes(journal) > 0);
-    if (append->durable) journal_durable(journal, false);
+    if (status != TACTUS_OK) return journal_failed(journal);
     *op = header.op;
     return TACTUS_OK;
 }
 
+enum tactus_status journal_wait(struct journal *journal, uint64_t op)
+{
+    if (journal->stage != JOURNAL_OPEN) return TACTUS_OK; /* what was recovered is durable */
+    return journal_queue_wait(&journal->queue, op);
+}
+
 enum tactus_status journal_flush(struct journal *journal)
 {
-    assert(journal->stage == JOURNAL_OPEN || journal->stage == JOURNAL_POISONED);
+    assert(journal->stage == JOURNAL_OPEN);
     if (journal_is_poisoned(journal)) return journal_poisoned(journal);
+    const enum tactus_status status = journal_queue_wait(&journal->queue, journal->head.op - 1);
+    return status == TACTUS_OK ? TACTUS_OK : journal_failed(journal);
+}
 
-    if (journal->op_durable + 1 < journal->head.op) TRY(journal_flush_entries(journal));
-    journal_durable(journal, true);
-    return TACTUS_OK;
+void journal_flush_start(struct journal *journal)
+{
+    assert(journal->stage == JOURNAL_OPEN);
+    journal_queue_flush_start(&journal->queue);
+}
+
+void journal_poll(struct journal *journal)
+{
+    if (journal->stage == JOURNAL_OPEN) journal_queue_poll(&journal->queue);
+}
+
+enum tactus_status journal_event_fd(struct journal *journal, int *fd)
+{
+    assert(journal->stage == JOURNAL_OPEN);
+    return journal_queue_event(&journal->queue, fd, journal->fault);
 }
 
 enum tactus_status journal_close(struct journal *journal)
 {
     enum tactus_status status = TACTUS_OK;
-    if (journal->stage == JOURNAL_POISONED) status = journal_poisoned(journal);
-    if (journal->stage == JOURNAL_OPEN) status = journal_flush(journal);
-
-    /* Waited for whatever happened: their memory is the caller's after this. */
-    const enum tactus_status headers_status = journal_headers_finish(&journal->headers);
-    if (status == TACTUS_OK) status = headers_status;
-
-    /* So that a file which was closed has all its redundant headers: S6's window is empty. */
-    if (status == TACTUS_OK && journal->headers.write_count > 0) {
-        status = journal_flush_entries(journal);
+    if (journal->stage == JOURNAL_OPEN) {
+        const bool was_poisoned = journal_is_poisoned(journal);
+        status = journal_queue_close(&journal->queue);
+        if (status != TACTUS_OK) {
+            (void)fault_set(journal->fault, journal->queue.cause);
+            if (was_poisoned) status = TACTUS_POISONED;
+        }
+        journal->headers.reactor = journal->reactor;
+        journal->headers.fault = journal->fault;
+    } else {
+        status = journal_headers_finish(&journal->headers);
     }
     journal->stage = JOURNAL_CLOSED;
     journal->reading = false;
     journal->window_size = 0;
     return status;
+}
+
+void journal_abandon(struct journal *journal)
+{
+    journal_queue_abandon(&journal->queue);
+    journal->stage = JOURNAL_CLOSED;
 }

@@ -6,6 +6,7 @@
 #include "io/reactor.h"
 #include "storage/journal_entry.h"
 #include "storage/journal_headers.h"
+#include "storage/journal_queue.h"
 #include "storage/layout.h"
 #include "storage/superblock.h"
 
@@ -22,11 +23,15 @@
  *       a reader looks at two places for the next one.
  *   J2  Op n is durable when every op <= n is (S2).
  *   J3  A redundant header reaches the disk only after its op is durable, and nobody waits for it.
+ *       How entries get there, in what order, and who waits: journal_queue.h.
  *   J4  head never passes tail: how large a journal must be is decided at create (S8), so a full
  *       ring is an assertion.
  *
  * The order of calls: init, recover; read_begin and read_next until the end, for replay; then, for
- * writing, open_for_append with the raised epoch (S5), appends and flushes, close. */
+ * writing, open_for_append with the raised epoch (S5), appends and flushes, close.
+ *
+ * Threads: one at a time, but for journal_wait, journal_poll, journal_op_durable and
+ * journal_is_poisoned, which any thread may call between open_for_append and close. */
 
 struct journal_options {
     struct reactor *reactor;     /* borrowed until journal_close */
@@ -76,8 +81,7 @@ struct journal_recovery {
 enum journal_stage {
     JOURNAL_CLOSED,    /* only recovery is possible */
     JOURNAL_RECOVERED, /* head and tail are known; entries can be read */
-    JOURNAL_OPEN,      /* can be appended to */
-    JOURNAL_POISONED,  /* a write failed: nothing is written any more */
+    JOURNAL_OPEN,      /* can be appended to, unless it is poisoned */
 };
 
 struct journal {
@@ -86,14 +90,14 @@ struct journal {
     struct fault *fault;
     struct journal_ring ring;
     bool read_only;
-    uint8_t *entry; /* owned by the budget: entry_bytes_max, aligned; also the window of reads */
+    uint8_t *window; /* of reads: entry_bytes_max, before anything is staged there */
 
     enum journal_stage stage;
     struct journal_headers headers;
+    struct journal_queue queue;
     struct journal_position head; /* where the next entry goes */
     uint64_t tail_op;             /* the first one still needed */
     uint64_t tail_offset;
-    uint64_t op_durable;
     uint64_t epoch; /* for what is appended */
     struct journal_recovery recovery;
 
@@ -103,11 +107,12 @@ struct journal {
     struct journal_cursor first;              /* where that superblock says the entries begin */
     struct journal_cursor reader;
     bool reading;
-    uint64_t window_offset, window_size; /* what of the ring is in `entry`; size 0: nothing */
+    uint64_t window_offset, window_size; /* what of the ring is in `window`; size 0: nothing */
     bool window_unreadable;              /* some of it is zero since the disk could not read it */
 };
 
-/* Memory: one entry, journal_bytes / 16 for the redundant headers, a few sectors. */
+/* Memory: two entries and at most 1 MiB, journal_bytes / 16 for the redundant headers, a few
+ * sectors. */
 void journal_init(
     struct journal *journal, struct budget *budget, const struct journal_options *options
 );
@@ -213,41 +218,75 @@ uint64_t journal_epoch_next(const struct journal *journal);
  * durable in the superblock, with epoch_first_op = journal_op_last() + 1 (S5). */
 void journal_open_for_append(struct journal *journal, uint64_t epoch);
 
-/* Where the caller builds the body of the next entry: entry_bytes_max - 256 bytes. What was read
- * before is gone then. Kept until the append. */
+/* Where the caller builds the body of the next entry: entry_bytes_max - 256 bytes, the same until
+ * the append. What was read before is gone then. Waits, where entries are appended faster than the
+ * disk takes them, until there is room. */
 uint8_t *journal_body(struct journal *journal);
 
 struct journal_append {
     enum journal_kind kind;
+    enum journal_sync sync; /* what is waited for */
     uint64_t beat;
     bool short_of_room;
     uint32_t event_count; /* 0 for JOURNAL_CHECKPOINT */
     uint64_t body_size;
     uint64_t timestamp_reserved; /* stored as it is */
-    bool durable;                /* return when this and every earlier entry is durable */
 };
 
-/* Writes the next entry; *op is its op. The redundant header is handed over without waiting.
+/* Appends the next entry; *op is its op. It is written on its own: with JOURNAL_SYNC_NONE or _START
+ * this returns before it is on the disk, and what fails later poisons. Entries reach the disk in
+ * the order of their ops; those that gather meanwhile go out together, and share a flush. The
+ * redundant header is nobody's to wait for.
  *
- *   TACTUS_IO, TACTUS_FULL  the write or flush failed: the journal is poisoned, and whether the
- *                           entry is on the disk is unknown
- *   TACTUS_POISONED         an earlier one failed; nothing was written */
+ *   TACTUS_IO, TACTUS_FULL  with JOURNAL_SYNC_WAIT: the write or flush failed, or that of an entry
+ *                           before; the journal is poisoned, and whether the entry is on the disk
+ *                           is unknown
+ *   TACTUS_POISONED         an earlier one failed; nothing was appended. The fault has the cause */
 enum tactus_status journal_append(
     struct journal *journal, const struct journal_append *append, uint64_t *op
 ) __attribute__((warn_unused_result));
 
 /* Makes everything appended durable, then hands over the redundant headers of what that covers.
- * Statuses as journal_append's. */
+ * IO, FULL: it failed now. POISONED: something had failed before. */
 enum tactus_status journal_flush(struct journal *journal) __attribute__((warn_unused_result));
 
+/* Asks for everything appended to become durable, and does not wait: journal_op_durable tells when
+ * it is, journal_poll brings it on. Where the disk is one that is waited for in any case (plain
+ * reads and writes), the flush is done here. A failure poisons. */
+void journal_flush_start(struct journal *journal);
+
+/* Takes note of what the disk has done, and begins what comes next; waits for nothing but a flush
+ * that was asked for and that nobody else will do. Any thread. */
+void journal_poll(struct journal *journal);
+
+/* Waits until `op`, which was appended, is durable, and asks for it. POISONED: a write has failed,
+ * nobody knows. Leaves the fault alone: any thread may call it. */
+enum tactus_status journal_wait(struct journal *journal, uint64_t op)
+    __attribute__((warn_unused_result));
+
+/* A write or flush has failed: nothing is written any more, nothing becomes durable. The cause goes
+ * into the fault, unless it has one, and the answer is POISONED. */
+bool journal_is_poisoned(const struct journal *journal);
+enum tactus_status journal_poisoned(struct journal *journal);
+
+/* A descriptor that poll(2) finds readable when op_durable has moved since it was read, or
+ * journal_poll has something to do; the journal's until close. IO. */
+enum tactus_status journal_event_fd(struct journal *journal, int *fd)
+    __attribute__((warn_unused_result));
+
 /* Makes everything durable, redundant headers included, and waits for every write in flight. The
- * journal can be recovered again after it, or dropped. Fine at any stage. */
+ * journal can be recovered again after it, or dropped. Fine at any stage. POISONED: not all of it
+ * is durable. */
 enum tactus_status journal_close(struct journal *journal) __attribute__((warn_unused_result));
+
+/* In a child after fork(), in place of journal_close: gives back the child's descriptors. */
+void journal_abandon(struct journal *journal);
 
 /* ---- Where it stands; not before a recovery -------------------------------------------------- */
 
-uint64_t journal_op_last(const struct journal *journal); /* op_covered if there is no entry */
-uint64_t journal_op_durable(const struct journal *journal);
+uint64_t journal_op_last(const struct journal *journal);    /* op_covered if there is no entry */
+uint64_t journal_op_durable(const struct journal *journal); /* any thread */
+uint64_t journal_op_appended(struct journal *journal);      /* op_last, for any thread */
 
 /* Where the next entry will go: what a checkpoint that covers everything up to here stores. */
 struct journal_position journal_head(const struct journal *journal);

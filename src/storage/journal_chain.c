@@ -13,7 +13,7 @@ static enum tactus_status window_read(struct journal *journal, uint64_t offset, 
         .kind = IO_READ,
         .size = (uint32_t)size,
         .offset = journal->layout->journal_offset + offset,
-        .buffer = journal->entry,
+        .buffer = journal->window,
     };
     journal->window_size = 0;
     reactor_submit(journal->reactor, &request);
@@ -42,7 +42,7 @@ enum tactus_status journal_window(
         /* All that the buffer holds: most entries are small, and their neighbours come next. */
         TRY(window_read(journal, offset, min_u64(journal->ring.entry_bytes_max, ring - offset)));
     }
-    *bytes = journal->entry + (offset - journal->window_offset);
+    *bytes = journal->window + (offset - journal->window_offset);
     return TACTUS_OK;
 }
 

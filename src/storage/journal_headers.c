@@ -29,9 +29,12 @@ void journal_headers_init(
     };
     assert(headers->slot_count <= headers->sector_count * JOURNAL_HEADERS_PER_SECTOR);
 
+    headers->write_sectors =
+        min_u64(JOURNAL_HEADER_WRITE_SECTORS, div_ceil_u64(headers->sector_count, 4));
     headers->image = budget_take(budget, headers->sector_count, SECTOR_SIZE, SECTOR_SIZE);
     for (uint32_t i = 0; i < JOURNAL_HEADER_WRITES; i += 1) {
-        headers->writes[i].buffer = budget_take(budget, 1, SECTOR_SIZE, SECTOR_SIZE);
+        headers->writes[i].buffer =
+            budget_take(budget, headers->write_sectors, SECTOR_SIZE, SECTOR_SIZE);
     }
     bit_set_init(&headers->dirty, budget, headers->sector_count);
 }
@@ -51,6 +54,7 @@ enum tactus_status journal_headers_load(struct journal_headers *headers, uint64_
 {
     *bad_count = 0;
     bit_set_clear_all(&headers->dirty);
+    headers->dirty_count = 0;
     TRY(reactor_read(
         headers->reactor, headers->image, headers->bytes, headers->offset, headers->fault
     ));
@@ -96,9 +100,17 @@ void journal_headers_cover(struct journal_headers *headers, uint64_t first, uint
     if (last < first) return;
     assert(last - first < headers->slot_count);
     for (uint64_t op = first; op <= last; op += 1) {
-        const uint64_t slot = op % headers->slot_count;
-        bit_set_set(&headers->dirty, slot / JOURNAL_HEADERS_PER_SECTOR);
+        const uint64_t sector = op % headers->slot_count / JOURNAL_HEADERS_PER_SECTOR;
+        if (bit_set_get(&headers->dirty, sector)) continue;
+        bit_set_set(&headers->dirty, sector);
+        headers->dirty_count += 1;
     }
+}
+
+bool journal_headers_are_dirty(const struct journal_headers *headers)
+{
+    assert(headers->dirty_count <= headers->sector_count);
+    return headers->dirty_count > 0;
 }
 
 /* Takes the writes that are done. The first failure is kept: nothing is ever written again. */
@@ -118,7 +130,8 @@ static bool headers_sector_is_in_flight(const struct journal_headers *headers, u
 {
     for (uint32_t i = 0; i < JOURNAL_HEADER_WRITES; i += 1) {
         const struct journal_headers_write *write = &headers->writes[i];
-        if (write->request.stage != IO_IDLE && write->sector == sector) return true;
+        if (write->request.stage == IO_IDLE || sector < write->sector) continue;
+        if (sector - write->sector < write->request.size / SECTOR_SIZE) return true;
     }
     return false;
 }
@@ -147,26 +160,41 @@ static void headers_compose(
     }
 }
 
+/* How many sectors from this one on are dirty, and can be written together. */
+static uint64_t headers_run(const struct journal_headers *headers, uint64_t sector)
+{
+    uint64_t count = 0;
+    while (count < headers->write_sectors && sector + count < headers->sector_count &&
+           bit_set_get(&headers->dirty, sector + count) &&
+           !headers_sector_is_in_flight(headers, sector + count)) { /* H2 */
+        count += 1;
+    }
+    return count;
+}
+
 static void headers_write(
     struct journal_headers *headers,
     struct journal_headers_write *write,
     uint64_t sector,
+    uint64_t count,
     uint64_t op_durable
 )
 {
     assert(write->request.stage == IO_IDLE);
-    assert(sector < headers->sector_count);
-    assert(!headers_sector_is_in_flight(headers, sector)); /* H2 */
+    assert(count > 0 && sector + count <= headers->sector_count);
 
-    headers_compose(headers, sector, op_durable, write->buffer);
+    for (uint64_t i = 0; i < count; i += 1) {
+        headers_compose(headers, sector + i, op_durable, write->buffer + i * SECTOR_SIZE);
+        bit_set_clear(&headers->dirty, sector + i);
+    }
+    headers->dirty_count -= count;
     write->sector = sector;
     write->request = (struct io_request){
         .kind = IO_WRITE,
-        .size = SECTOR_SIZE,
+        .size = (uint32_t)(count * SECTOR_SIZE),
         .offset = headers->offset + sector * SECTOR_SIZE,
         .buffer = write->buffer,
     };
-    bit_set_clear(&headers->dirty, sector);
     headers->write_count += 1;
     reactor_submit(headers->reactor, &write->request);
 }
@@ -174,15 +202,18 @@ static void headers_write(
 enum tactus_status journal_headers_submit(struct journal_headers *headers, uint64_t op_durable)
 {
     headers_reap(headers);
-    uint64_t sector = bit_set_find_first_set(&headers->dirty, 0);
-    while (sector < headers->sector_count && headers->status == TACTUS_OK) {
-        if (!headers_sector_is_in_flight(headers, sector)) {
+    uint64_t sector = 0;
+    while (headers->dirty_count > 0 && headers->status == TACTUS_OK) {
+        sector = bit_set_find_first_set(&headers->dirty, sector);
+        if (sector == headers->sector_count) break;
+        const uint64_t count = headers_run(headers, sector);
+        if (count > 0) {
             struct journal_headers_write *write = headers_write_free(headers);
             if (write == NULL) break;
-            headers_write(headers, write, sector, op_durable);
+            headers_write(headers, write, sector, count, op_durable);
             headers_reap(headers); /* some disks are done at once */
         }
-        sector = bit_set_find_first_set(&headers->dirty, sector + 1);
+        sector += max_u64(count, 1);
     }
     return headers->status;
 }
@@ -192,7 +223,7 @@ enum tactus_status journal_headers_submit_all(struct journal_headers *headers, u
     /* Each turn ends with one write more done, of at most sector_count + JOURNAL_HEADER_WRITES. */
     for (;;) {
         TRY(journal_headers_submit(headers, op_durable));
-        if (bit_set_find_first_set(&headers->dirty, 0) == headers->sector_count) return TACTUS_OK;
+        if (headers->dirty_count == 0) return TACTUS_OK;
         struct journal_headers_write *oldest = NULL;
         for (uint32_t i = 0; i < JOURNAL_HEADER_WRITES && oldest == NULL; i += 1) {
             if (headers->writes[i].request.stage != IO_IDLE) oldest = &headers->writes[i];
@@ -200,6 +231,15 @@ enum tactus_status journal_headers_submit_all(struct journal_headers *headers, u
         assert(oldest != NULL); /* else the dirty sector had gone out */
         reactor_finish(headers->reactor, &oldest->request);
     }
+}
+
+struct io_request *journal_headers_in_flight(struct journal_headers *headers)
+{
+    for (uint32_t i = 0; i < JOURNAL_HEADER_WRITES; i += 1) {
+        struct io_request *request = &headers->writes[i].request;
+        if (request->stage == IO_IN_FLIGHT) return request;
+    }
+    return NULL;
 }
 
 enum tactus_status journal_headers_finish(struct journal_headers *headers)

@@ -23,12 +23,16 @@
  *       goes to the disk is a copy of a sector without those.
  *   H2  At most one write of a sector is in flight; the bytes in flight never change.
  *   H3  A sector is dirty while a durable header in the image was not handed to the disk. */
-enum { JOURNAL_HEADERS_PER_SECTOR = 16, JOURNAL_HEADER_WRITES = 4 };
+enum {
+    JOURNAL_HEADERS_PER_SECTOR = 16,
+    JOURNAL_HEADER_WRITES = 4,
+    JOURNAL_HEADER_WRITE_SECTORS = 16, /* of one write, at most */
+};
 
 struct journal_headers_write {
     struct io_request request; /* IO_IDLE: free */
-    uint64_t sector;
-    uint8_t *buffer; /* owned by the budget: one sector */
+    uint64_t sector;           /* the first one */
+    uint8_t *buffer;           /* owned by the budget: write_sectors sectors */
 };
 
 struct journal_headers {
@@ -38,9 +42,11 @@ struct journal_headers {
     uint64_t offset; /* of the zone in the file */
     uint64_t bytes;  /* of the zone */
     uint64_t slot_count, sector_count;
+    uint64_t write_sectors; /* most in one write: less than the zone holds */
 
     uint8_t *image;       /* owned by the budget: the whole zone */
     struct bit_set dirty; /* by sector: H3 */
+    uint64_t dirty_count;
     struct journal_headers_write writes[JOURNAL_HEADER_WRITES];
     enum tactus_status status; /* of the first write that failed */
     uint64_t write_count;      /* handed to the disk since init */
@@ -73,15 +79,20 @@ void journal_headers_put(struct journal_headers *headers, uint64_t op, const uin
  * durable. */
 void journal_headers_cover(struct journal_headers *headers, uint64_t first, uint64_t last);
 
-/* Hands dirty sectors to the disk without waiting for any: what finds no free write, or has a write
- * of its sector in flight, stays dirty until the next call. Headers of ops > op_durable are left
- * out. The status is the first failure of any header write so far. */
+bool journal_headers_are_dirty(const struct journal_headers *headers);
+
+/* Hands dirty sectors to the disk without waiting for any, neighbours together: what finds no free
+ * write, or has a write of its sector in flight, stays dirty until the next call. Headers of ops >
+ * op_durable are left out. The status is the first failure of any header write so far. */
 enum tactus_status journal_headers_submit(struct journal_headers *headers, uint64_t op_durable)
     __attribute__((warn_unused_result));
 
 /* The same, waiting until no sector is dirty. Writes may still be in flight after it. */
 enum tactus_status journal_headers_submit_all(struct journal_headers *headers, uint64_t op_durable)
     __attribute__((warn_unused_result));
+
+/* A write that is in flight, or NULL. */
+struct io_request *journal_headers_in_flight(struct journal_headers *headers);
 
 /* Waits until no write is in flight. */
 enum tactus_status journal_headers_finish(struct journal_headers *headers)

@@ -335,7 +335,6 @@ static void survey_adopt(struct journal *journal, const struct journal_survey *s
     journal->head = survey->end.next;
     journal->tail_op = journal->first.next.op;
     journal->tail_offset = journal->first.next.offset;
-    journal->op_durable = journal->head.op - 1;
     journal->stage = JOURNAL_RECOVERED;
     assert(journal_used_bytes(journal) == survey->end.used_bytes);
 }
@@ -354,7 +353,7 @@ enum tactus_status journal_recover(struct journal *journal, const struct superbl
 
     /* Everything in the chain is durable: it was read after a flush. */
     const enum tactus_status status =
-        journal_headers_submit_all(&journal->headers, journal->op_durable);
+        journal_headers_submit_all(&journal->headers, journal->head.op - 1);
     const enum tactus_status finished = journal_headers_finish(&journal->headers);
     if (status == TACTUS_OK && finished == TACTUS_OK) return TACTUS_OK;
     journal->stage = JOURNAL_CLOSED;
@@ -418,10 +417,10 @@ static enum tactus_status truncate_unreadable(struct journal *journal, uint64_t 
     TRY(journal_is_unreadable(journal, offset, SECTOR_SIZE, &unreadable));
     if (!unreadable) return TACTUS_OK;
     journal->window_size = 0;
-    bytes_zero(journal->entry, SECTOR_SIZE);
+    bytes_zero(journal->window, SECTOR_SIZE);
     return reactor_write(
         journal->reactor,
-        journal->entry,
+        journal->window,
         SECTOR_SIZE,
         journal->layout->journal_offset + offset,
         true,

@@ -14,8 +14,10 @@ TEXTS = ["README.md", "docs/guide.md"]
 
 # What the guide's snippets are taken to have: they stand in a function.
 PRELUDE = """\
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "sale.h"
 
 void snippet(

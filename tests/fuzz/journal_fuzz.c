@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { RING_SECTORS = 16, ENTRY_SECTORS = 4, RECORD_SIZE = 24, RECORDS_MAX = 64 };
 enum { DISK_SIZE = SUPERBLOCK_COPIES * SUPERBLOCK_SLOT + (RING_SECTORS + 1) * SECTOR_SIZE };
-enum { MEMORY_SIZE = (ENTRY_SECTORS + 8) * SECTOR_SIZE };
+enum { MEMORY_SIZE = (2 * ENTRY_SECTORS + 24) * SECTOR_SIZE };
 
 static uint8_t disk[DISK_SIZE];
 static _Alignas(4096) uint8_t memory[MEMORY_SIZE];
@@ -238,7 +238,8 @@ static void go_on(struct journal *journal, struct superblock superblock, struct 
     uint64_t op;
     enum tactus_status status = journal_append(
         journal,
-        &(struct journal_append){.kind = JOURNAL_TRANSACTION, .body_size = 100, .durable = true},
+        &(struct journal_append
+        ){.kind = JOURNAL_TRANSACTION, .body_size = 100, .sync = JOURNAL_SYNC_WAIT},
         &op
     );
     assert(status == TACTUS_OK);

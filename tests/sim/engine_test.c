@@ -130,6 +130,7 @@ static void run_seed(uint64_t seed)
         .checkpoints = random_chance(&random, 1, 3) ? 0 : 20,
         .cache_bytes = random_chance(&random, 1, 2) ? 0 : 1 << 20,
         .batch_max = random_chance(&random, 1, 2) ? 32 : 96,
+        .queued = random_chance(&random, 1, 2) ? 7 : 0,
     };
     struct model *model = model_new(&options);
     struct simulated_disk *disk = disk_new(seed);

@@ -20,7 +20,7 @@
 
 #include "base/poison.h"
 
-enum { IDS = 100, STEPS = 60, STRIDE = 61, CALL_MAX = 20 };
+enum { IDS = 100, STEPS = 60, STRIDE = 61, CALL_MAX = 20, OPS = STEPS + 2 };
 
 struct contents {
     uint32_t kind[IDS]; /* 0: absent */
@@ -29,11 +29,14 @@ struct contents {
 struct run {
     struct database_fixture fixture;
     struct random random;
-    struct contents now;  /* acknowledged */
-    struct contents next; /* with the transaction whose commit failed */
-    bool next_may_be;     /* that one may be there after a reopen */
-    bool created;         /* making the database was acknowledged */
-    bool poisoned;        /* a call has said so */
+    struct contents now;          /* committed */
+    struct contents next;         /* with the transaction that is under way */
+    struct contents history[OPS]; /* after each op, of one that failed what it would have been */
+    uint64_t op_durable; /* all up to it were acknowledged: they are there after a reopen */
+    uint64_t op_known;   /* the last one of the history */
+    bool next_may_be;    /* a commit has failed: it may be there after a reopen */
+    bool created;        /* making the database was acknowledged */
+    bool poisoned;       /* a call has said so */
     uint32_t failure_count;
     uint32_t step;
 };
@@ -59,6 +62,24 @@ static void failed(struct run *run, enum tactus_status status)
     if (status == TACTUS_POISONED || status == TACTUS_CORRUPT) run->poisoned = true;
     EXPECT(tactus_error(run->fixture.db)->status == (int32_t)status);
     EXPECT(tactus_error(run->fixture.db)->text[0] != 0);
+}
+
+/* Notes what there is after an op, and how far all is durable. */
+static void remember(struct run *run, uint64_t op, const struct contents *contents)
+{
+    const struct tactus_stats stats = database_fixture_stats(&run->fixture);
+    EXPECT(op < OPS);
+    run->history[op] = *contents;
+    run->op_known = op;
+    run->op_durable = stats.op_durable;
+}
+
+/* After a reopen: all that was durable is there, and of the rest the first part. */
+static const struct contents *recovered(const struct run *run, const struct database_fixture *after)
+{
+    const uint64_t op = database_fixture_stats(after).op;
+    EXPECT(op >= run->op_durable && op <= run->op_known);
+    return &run->history[op];
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -159,22 +180,31 @@ static void write_transaction(struct run *run)
         tactus_rollback(txn);
         return;
     }
+    const uint64_t op = database_fixture_stats(&run->fixture).op;
     const enum tactus_status status = tactus_commit(txn, NULL);
     if (status == TACTUS_OK) {
         run->now = run->next;
+        remember(run, database_fixture_stats(&run->fixture).op, &run->now);
+        if (run->fixture.open.sync == TACTUS_SYNC_COMMIT) EXPECT(run->op_durable == run->op_known);
         return;
     }
     EXPECT(is_write_failure(status));
     failed(run, status);
     /* FULL and IO have rolled back; what POISONED says is that nobody knows. */
     run->next_may_be = status == TACTUS_POISONED;
+    if (run->next_may_be) remember(run, op + 1, &run->next);
     if (run->next_may_be) EXPECT(tactus_begin(run->fixture.db, NULL, &txn) == TACTUS_POISONED);
 }
 
 static void write_checkpoint(struct run *run)
 {
+    const uint64_t op = database_fixture_stats(&run->fixture).op;
     const enum tactus_status status = tactus_checkpoint(run->fixture.db);
-    if (status == TACTUS_OK) return;
+    if (status == TACTUS_OK) {
+        remember(run, database_fixture_stats(&run->fixture).op, &run->now);
+        return;
+    }
+    remember(run, op + 1, &run->now); /* its entry may be there */
     EXPECT(is_write_failure(status));
     failed(run, status);
 }
@@ -186,6 +216,8 @@ static bool open_database(struct run *run, bool is_new)
     const enum tactus_status status = database_fixture_open(&run->fixture, is_new);
     if (status == TACTUS_OK) {
         run->created = true;
+        run->now = *recovered(run, &run->fixture);
+        remember(run, database_fixture_stats(&run->fixture).op, &run->now);
         return true;
     }
     EXPECT(is_write_failure(status));
@@ -247,10 +279,7 @@ static void expect_recovery(struct run *run, enum simulated_crash_kind crash)
     const enum tactus_status status = database_fixture_open(&after, false);
     if (run->created) EXPECT(status == TACTUS_OK);
     if (status == TACTUS_OK) {
-        EXPECT(
-            contents_are(&after, &run->now) ||
-            (run->next_may_be && contents_are(&after, &run->next))
-        );
+        EXPECT(contents_are(&after, recovered(run, &after)));
         EXPECT(database_fixture_insert(&after, 1000, 5, 1) == TACTUS_OK);
         EXPECT(tactus_checkpoint(after.db) == TACTUS_OK);
     }

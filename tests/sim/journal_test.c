@@ -40,7 +40,8 @@ struct oracle {
     struct known known[OPS_MAX];  /* by op */
 };
 
-enum mode { MODE_COMMIT, MODE_NONE, MODE_MIXED, MODE_COUNT };
+/* How durable the appends of a life are meant to be; queued ones are waited for now and then. */
+enum mode { MODE_COMMIT, MODE_NONE, MODE_QUEUED, MODE_MIXED, MODE_COUNT };
 
 struct life {
     struct journal_fixture fixture;
@@ -51,6 +52,7 @@ struct life {
 
 static struct {
     uint64_t crash_points, recoveries, rots_reported, rots_in_window, headers_healed, entries_cut;
+    uint64_t queued; /* entries whose append began no write */
 } counters;
 
 static uint64_t contents = 0; /* no two entries of a process are alike, but for those meant to be */
@@ -63,12 +65,50 @@ static bool died(const struct life *life, enum tactus_status status)
     return status != TACTUS_OK;
 }
 
+/* What anybody could have been told by now. */
+static void acknowledge(struct life *life)
+{
+    const uint64_t op_durable = journal_op_durable(&life->fixture.journal);
+    EXPECT(op_durable >= life->oracle.acknowledged && op_durable <= life->oracle.handed_over);
+    life->oracle.acknowledged = op_durable;
+}
+
 static bool flush(struct life *life)
 {
-    if (died(life, journal_flush(&life->fixture.journal))) return false;
-    life->oracle.acknowledged = journal_op_last(&life->fixture.journal);
-    EXPECT(journal_op_durable(&life->fixture.journal) == life->oracle.acknowledged);
+    const bool is_dead = died(life, journal_flush(&life->fixture.journal));
+    acknowledge(life);
+    if (is_dead) return false;
+    EXPECT(journal_op_last(&life->fixture.journal) == life->oracle.acknowledged);
     return true;
+}
+
+/* Waits for one of the queued ones, or only looks, or asks without waiting. */
+static bool wait_for_one(struct life *life)
+{
+    struct journal *journal = &life->fixture.journal;
+    const uint64_t op =
+        random_range(&life->random, life->oracle.acknowledged, life->oracle.handed_over);
+    const uint64_t roll = random_below(&life->random, 4);
+    if (roll == 0) journal_poll(journal);
+    if (roll == 1) journal_flush_start(journal);
+    const bool is_dead = roll > 1 && died(life, journal_wait(journal, op));
+    acknowledge(life);
+    if (roll > 1 && !is_dead) EXPECT(life->oracle.acknowledged >= op);
+    return !is_dead;
+}
+
+static enum journal_sync draw_sync(struct life *life)
+{
+    const uint64_t roll = random_below(&life->random, 9);
+    switch (life->mode) {
+    case MODE_COMMIT: return JOURNAL_SYNC_WAIT;
+    case MODE_NONE: return JOURNAL_SYNC_NONE;
+    case MODE_QUEUED: return roll == 0 ? JOURNAL_SYNC_WAIT : JOURNAL_SYNC_START;
+    case MODE_MIXED:
+    case MODE_COUNT: break;
+    }
+    if (roll < 3) return JOURNAL_SYNC_WAIT;
+    return roll < 6 ? JOURNAL_SYNC_START : JOURNAL_SYNC_NONE;
 }
 
 /* The superblock is written after a flush (its rule Q1), and then it is durable at once. */
@@ -107,8 +147,7 @@ static bool append(struct life *life)
 
     const uint64_t large = ENTRY * SECTOR_SIZE - JOURNAL_HEADER_SIZE;
     const uint64_t body_size = random_below(random, random_chance(random, 1, 3) ? large + 1 : 2000);
-    const bool durable =
-        life->mode == MODE_COMMIT || (life->mode == MODE_MIXED && random_chance(random, 1, 3));
+    const enum journal_sync sync = draw_sync(life);
     const uint64_t op = journal_op_last(&fixture->journal) + 1;
     EXPECT(op < OPS_MAX);
     contents += 1;
@@ -117,17 +156,20 @@ static bool append(struct life *life)
     struct known *known = &life->oracle.known[op];
     *known = (struct known){
         .content = again ? known->content : contents,
-        .durable_op = journal_op_durable(&fixture->journal),
         .rounded = journal_entry_rounded(body_size),
     };
     life->oracle.handed_over = op;
-    if (died(life, journal_fixture_append(fixture, body_size, known->content, durable))) {
-        return false;
-    }
+    const uint64_t writes = fixture->journal.queue.write_total;
+    const bool is_dead =
+        died(life, journal_fixture_append(fixture, body_size, known->content, sync));
+    acknowledge(life);
+    if (is_dead) return false;
+    counters.queued += fixture->journal.queue.write_total == writes;
+    known->durable_op =
+        journal_header_decode(journal_headers_get(&fixture->journal.headers, op)).durable_op;
     const uint64_t ring = fixture->layout.journal_bytes;
     known->offset = (journal_head(&fixture->journal).offset + ring - known->rounded) % ring;
-    if (durable) life->oracle.acknowledged = op;
-    EXPECT(journal_op_durable(&fixture->journal) == life->oracle.acknowledged);
+    if (sync == JOURNAL_SYNC_WAIT) EXPECT(life->oracle.acknowledged == op);
     return true;
 }
 
@@ -184,7 +226,8 @@ static bool step(struct life *life)
 {
     struct journal_fixture *fixture = &life->fixture;
     const uint64_t roll = random_below(&life->random, 100);
-    if (roll < 70) return append(life);
+    if (roll < 66) return append(life);
+    if (roll < 74) return wait_for_one(life);
     if (roll < 78) return flush(life);
     if (roll < 86) {
         life->oracle.mark = journal_head(&fixture->journal);
@@ -397,12 +440,12 @@ TEST(journal_sim, every_crash_keeps_what_was_acknowledged)
         journal_fixture_free(&origin.fixture);
     }
     printf(
-        "journal: %llu crash points, %llu recoveries, %llu cut entries; rot: %llu reported, %llu "
-        "in "
-        "the window of S6, %llu headers healed\n",
+        "journal: %llu crash points, %llu recoveries, %llu cut entries, %llu entries queued; rot: "
+        "%llu reported, %llu in the window of S6, %llu headers healed\n",
         (unsigned long long)counters.crash_points,
         (unsigned long long)counters.recoveries,
         (unsigned long long)counters.entries_cut,
+        (unsigned long long)counters.queued,
         (unsigned long long)counters.rots_reported,
         (unsigned long long)counters.rots_in_window,
         (unsigned long long)counters.headers_healed

@@ -244,14 +244,45 @@ static uint64_t last_op(const struct model *model)
     return stats.op;
 }
 
+/* What is durable by now need not be thought of as lost any more. */
+static void forget_durable(struct model *model)
+{
+    struct tactus_stats stats = {.struct_bytes = sizeof stats};
+    tactus_stats(model->db, &stats);
+    uint32_t first = 0;
+    while (first + 1 < model->state_count && model->states[first + 1].op <= stats.op_durable) {
+        first += 1;
+    }
+    model->state_count -= first;
+    memmove(model->states, model->states + first, model->state_count * sizeof *model->states);
+}
+
+/* Waits for one of those that were started, or looks how far they are. */
+static enum tactus_status run_wait(struct model *model, struct random *random)
+{
+    const uint64_t op = random_range(random, model->states[0].op, model->now.op);
+    uint64_t durable = 0;
+    const bool looks = random_chance(random, 1, 2);
+    const enum tactus_status status =
+        looks ? tactus_durable_op(model->db, &durable) : tactus_durable_wait(model->db, op);
+    forget_durable(model);
+    if (status != TACTUS_OK) {
+        EXPECT(status == TACTUS_POISONED);
+    } else {
+        EXPECT(model->states[0].op >= (looks ? durable : op));
+    }
+    return status;
+}
+
 /* The transaction's end. If its commit failed it may yet be there after a reopen. */
 static enum tactus_status end_transaction(
-    struct model *model, struct model_state *state, tactus_txn *txn
+    struct model *model, struct model_state *state, tactus_txn *txn, bool wait
 )
 {
     const uint64_t op_before = last_op(model);
     uint64_t op = 0;
-    const enum tactus_status status = tactus_commit(txn, &op);
+    const enum tactus_status status =
+        wait ? tactus_commit(txn, &op) : tactus_commit_start(txn, &op);
     if (status != TACTUS_OK) {
         EXPECT(status == TACTUS_POISONED || status == TACTUS_IO);
         state->op = op_before + 1;
@@ -261,12 +292,13 @@ static enum tactus_status end_transaction(
     EXPECT(op == op_before || op == op_before + 1);
     state->op = op;
     model->now = *state;
-    const bool durable = model->options.sync == TACTUS_SYNC_COMMIT;
+    const bool durable = wait && model->options.sync == TACTUS_SYNC_COMMIT;
     if (op == op_before) {
         model->states[model->state_count - 1].item = state->item;
     } else {
         remember(model, state, durable);
     }
+    forget_durable(model);
     return TACTUS_OK;
 }
 
@@ -294,7 +326,9 @@ static enum tactus_status run_transaction(struct model *model, struct random *ra
         model->now.item += 1;
         model->states[model->state_count - 1].item = model->now.item;
     } else {
-        status = end_transaction(model, state, txn);
+        const uint32_t queued = model->options.queued;
+        const bool wait = queued == 0 || !random_chance(random, queued, 8);
+        status = end_transaction(model, state, txn, wait);
     }
     free(state);
     return status;
@@ -326,7 +360,11 @@ enum tactus_status model_step(struct model *model)
     random_init(&random, model->options.seed * 1000003 + model->now.item);
     const uint32_t checkpoints = model->options.checkpoints;
     if (checkpoints != 0 && random_chance(&random, 1, checkpoints)) return run_checkpoint(model);
-    if (model->options.sync != TACTUS_SYNC_COMMIT && model->state_count > MODEL_STATES_MAX / 2) {
+    if (model->options.queued != 0 && random_chance(&random, 1, 6)) {
+        const enum tactus_status status = run_wait(model, &random);
+        if (status != TACTUS_OK) return status;
+    }
+    if (model->state_count > MODEL_STATES_MAX / 2) {
         const enum tactus_status status = tactus_flush(model->db);
         if (status != TACTUS_OK) return status;
         remember(model, &model->now, true);

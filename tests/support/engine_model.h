@@ -52,6 +52,7 @@ struct model_options {
     uint32_t checkpoints; /* one item in so many is a checkpoint; 0: none */
     uint64_t cache_bytes;
     uint32_t batch_max;
+    uint32_t queued; /* of eight commits so many are only started */
 };
 
 struct model {

@@ -108,7 +108,7 @@ void journal_fixture_fill(uint8_t *body, uint64_t body_size, uint64_t content)
 }
 
 enum tactus_status journal_fixture_append(
-    struct journal_fixture *fixture, uint64_t body_size, uint64_t content, bool durable
+    struct journal_fixture *fixture, uint64_t body_size, uint64_t content, enum journal_sync sync
 )
 {
     journal_fixture_fill(journal_body(&fixture->journal), body_size, content);
@@ -121,7 +121,7 @@ enum tactus_status journal_fixture_append(
             .event_count = 1,
             .body_size = body_size,
             .timestamp_reserved = content,
-            .durable = durable,
+            .sync = sync,
         },
         &op
     );

@@ -46,7 +46,7 @@ void journal_fixture_reopen(struct journal_fixture *fixture);
 
 /* Appends a body of `body_size` bytes made from `content`. */
 enum tactus_status journal_fixture_append(
-    struct journal_fixture *fixture, uint64_t body_size, uint64_t content, bool durable
+    struct journal_fixture *fixture, uint64_t body_size, uint64_t content, enum journal_sync sync
 );
 
 /* Fills a body as journal_fixture_append does. */

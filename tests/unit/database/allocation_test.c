@@ -207,8 +207,13 @@ static void write_some(struct database_fixture *fixture, struct random *random)
     EXPECT(tactus_insert(txn, fixture->entries, &entry, 1, NULL) == TACTUS_OK);
     if (random_chance(random, 1, 10)) {
         tactus_rollback(txn);
-    } else {
+    } else if (random_chance(random, 1, 2)) {
         EXPECT(tactus_commit(txn, NULL) == TACTUS_OK);
+    } else {
+        uint64_t op = 0;
+        EXPECT(tactus_commit_start(txn, &op) == TACTUS_OK);
+        if (random_chance(random, 1, 4)) EXPECT(tactus_durable_wait(fixture->db, op) == TACTUS_OK);
+        if (random_chance(random, 1, 4)) EXPECT(tactus_durable_op(fixture->db, &op) == TACTUS_OK);
     }
 }
 
@@ -247,6 +252,7 @@ static void look_around(struct database_fixture *fixture)
     struct tactus_u128 of_items;
     EXPECT(tactus_digest_collection(fixture->db, fixture->items, &of_items, NULL) == TACTUS_OK);
     EXPECT(tactus_error(fixture->db) != NULL);
+    EXPECT(tactus_fd(fixture->db) >= 0);
 }
 
 /* Between open and close: what the whole of it took. */

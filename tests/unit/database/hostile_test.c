@@ -510,7 +510,7 @@ static void entry_end(const struct body *body, enum journal_kind kind, uint64_t 
         .beat = fixture.db->forest.schedule.beat + beats,
         .event_count = body->events,
         .body_size = body->size,
-        .durable = true,
+        .sync = JOURNAL_SYNC_WAIT,
     };
     uint64_t op = 0;
     EXPECT(journal_append(&fixture.db->journal, &append, &op) == TACTUS_OK);

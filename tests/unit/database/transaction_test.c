@@ -465,9 +465,14 @@ TEST(transaction, is_durable_when_its_sync_says_so)
         );
         simulated_disk_advance(fixture.disk, 2000000000);
         EXPECT(database_fixture_insert(&fixture, 2, 1, 1) == TACTUS_OK);
-        /* The first call after the interval has flushed what came before it: the begin. */
-        static const uint64_t durable[] = {2, 1, 0};
-        EXPECT(database_fixture_stats(&fixture).op_durable == durable[index]);
+        /* The first call after the interval has asked for what came before it: the begin. The
+         * calls after it bring that on, and may bring what came after, too. */
+        for (uint32_t times = 0; times < 100; times += 1)
+            database_fixture_find(&fixture);
+        static const uint64_t durable_min[] = {2, 1, 0};
+        static const uint64_t durable_max[] = {2, 2, 0};
+        EXPECT(database_fixture_stats(&fixture).op_durable >= durable_min[index]);
+        EXPECT(database_fixture_stats(&fixture).op_durable <= durable_max[index]);
         EXPECT(database_fixture_insert(&fixture, 3, 1, 1) == TACTUS_OK);
         EXPECT(tactus_flush(fixture.db) == TACTUS_OK);
         EXPECT(database_fixture_stats(&fixture).op_durable == 3);

@@ -25,7 +25,8 @@ static void end(void)
 
 static void append(uint64_t body_size, uint64_t content, bool durable)
 {
-    EXPECT(journal_fixture_append(&fixture, body_size, content, durable) == TACTUS_OK);
+    const enum journal_sync sync = durable ? JOURNAL_SYNC_WAIT : JOURNAL_SYNC_NONE;
+    EXPECT(journal_fixture_append(&fixture, body_size, content, sync) == TACTUS_OK);
 }
 
 static void append_many(uint64_t first_content, uint64_t count)
@@ -126,7 +127,7 @@ TEST(journal, a_checkpoint_entry_keeps_its_fields)
     begin();
     uint64_t op;
     const struct journal_append given = {
-        .kind = JOURNAL_CHECKPOINT, .beat = 99, .timestamp_reserved = 5, .durable = true};
+        .kind = JOURNAL_CHECKPOINT, .beat = 99, .timestamp_reserved = 5, .sync = JOURNAL_SYNC_WAIT};
     EXPECT(journal_append(journal, &given, &op) == TACTUS_OK && op == 1);
     EXPECT(journal_fixture_open(&fixture) == TACTUS_OK);
     EXPECT(journal_read_begin(journal) == TACTUS_OK);
@@ -906,10 +907,10 @@ TEST(journal, a_failed_write_poisons)
             }
         );
         const enum tactus_status wanted = full == 1 ? TACTUS_FULL : TACTUS_IO;
-        EXPECT(journal_fixture_append(&fixture, 10, 2, true) == wanted);
+        EXPECT(journal_fixture_append(&fixture, 10, 2, JOURNAL_SYNC_WAIT) == wanted);
         EXPECT(fixture.fault.status == wanted);
-        EXPECT(journal_op_last(journal) == 1 && journal_op_durable(journal) == 1);
-        EXPECT(journal_fixture_append(&fixture, 10, 2, true) == TACTUS_POISONED);
+        EXPECT(journal_op_durable(journal) == 1);
+        EXPECT(journal_fixture_append(&fixture, 10, 2, JOURNAL_SYNC_WAIT) == TACTUS_POISONED);
         EXPECT(journal_flush(journal) == TACTUS_POISONED);
         EXPECT(journal_close(journal) == TACTUS_POISONED);
         EXPECT(fixture.fault.status == wanted); /* the cause, not its echo */
@@ -927,7 +928,7 @@ TEST(journal, a_failed_flush_poisons)
     EXPECT(journal_flush(journal) == TACTUS_IO);
     EXPECT(journal_op_durable(journal) == 0);
     EXPECT(disk_is_zero(fixture.layout.headers_offset, fixture.layout.headers_bytes));
-    EXPECT(journal_fixture_append(&fixture, 10, 2, true) == TACTUS_POISONED);
+    EXPECT(journal_fixture_append(&fixture, 10, 2, JOURNAL_SYNC_WAIT) == TACTUS_POISONED);
     end();
 }
 
@@ -943,7 +944,7 @@ TEST(journal, a_failed_header_write_poisons_what_comes_after_it)
         }
     );
     append(10, 1, true); /* it is durable, so that is the answer */
-    EXPECT(journal_fixture_append(&fixture, 10, 2, true) == TACTUS_POISONED);
+    EXPECT(journal_fixture_append(&fixture, 10, 2, JOURNAL_SYNC_WAIT) == TACTUS_POISONED);
     EXPECT(fixture.fault.status == TACTUS_IO);
     EXPECT(journal_close(journal) == TACTUS_POISONED);
     end();
