@@ -128,6 +128,7 @@ static void capture_free_set(struct checkpoint *checkpoint)
         const enum tactus_status status = grid_release(grid, checkpoint->addresses[index]);
         assert(status == TACTUS_OK);
     }
+    checkpoint->journal_asked = false;
     checkpoint->stage = CHECKPOINT_TRAILERS;
 }
 
@@ -186,14 +187,24 @@ static bool grid_is_written(const struct checkpoint *checkpoint)
 }
 
 /* DONE: the entry that caused the capture is durable, and so is every one before it (S4). At replay
- * they are: recovery read them after a flush. */
+ * they are: recovery read them after a flush. It is asked for once; then it is the disk's turn. */
 static enum progress journal_advance(struct checkpoint *checkpoint)
 {
     struct journal *journal = checkpoint->options.journal;
     if (journal == NULL || journal->stage == JOURNAL_RECOVERED) return PROGRESS_DONE;
     if (journal_op_durable(journal) >= checkpoint->op_cause) return PROGRESS_DONE;
     if (journal_op_last(journal) < checkpoint->op_cause) return PROGRESS_WAIT;
-    return journal_flush(journal) == TACTUS_OK ? PROGRESS_DONE : PROGRESS_FAILED;
+    if (checkpoint->journal_asked) {
+        journal_poll(journal);
+    } else {
+        journal_flush_start(journal);
+        checkpoint->journal_asked = true;
+    }
+    if (journal_op_durable(journal) >= checkpoint->op_cause) return PROGRESS_DONE;
+    if (!journal_is_poisoned(journal)) return PROGRESS_WAIT;
+    const enum tactus_status status = journal_poisoned(journal);
+    maybe(status == TACTUS_POISONED); /* the fault has the cause */
+    return PROGRESS_FAILED;
 }
 
 static void superblock_begin(struct checkpoint *checkpoint)
@@ -286,6 +297,10 @@ static void wait_for_some(struct checkpoint *checkpoint)
     struct grid *view = checkpoint->options.view;
     if (checkpoint->stage == CHECKPOINT_SUPERBLOCK) {
         reactor_finish(grid->options.reactor, &checkpoint->writer.request);
+    } else if (checkpoint->stage == CHECKPOINT_JOURNAL) {
+        const enum tactus_status status =
+            journal_wait(checkpoint->options.journal, checkpoint->op_cause);
+        maybe(status != TACTUS_OK); /* advance says so */
     } else if (view != NULL && !grid_written_through(view, checkpoint->view_mark)) {
         grid_wait(view);
     } else {

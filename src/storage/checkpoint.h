@@ -79,6 +79,7 @@ struct checkpoint {
     struct trailer_writer trailers[CHECKPOINT_TRAILERS_OWN]; /* in the order of their blocks */
     uint64_t grid_mark; /* behind the last write that the superblock stands on */
     uint64_t view_mark; /* of the view, likewise */
+    bool journal_asked; /* the journal was asked to make op_cause durable */
     uint64_t op_cause;
     struct checkpoint_state next; /* what the superblock is going to say */
     struct superblock_writer writer;

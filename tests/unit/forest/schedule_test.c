@@ -340,11 +340,11 @@ static void capture_waits_for_its_entry(uint32_t sync)
     EXPECT(journal_append(journal, &append, &op) == TACTUS_OK);
     EXPECT(op == head.op);
     EXPECT(journal_op_durable(journal) < op);
-    EXPECT(forest_capture_advance(forest) == TACTUS_OK);
-    EXPECT(journal_op_durable(journal) >= op); /* before the superblock's first write */
-    EXPECT(beat_capture() == 0);
-    for (uint32_t poll = 0; poll < 300 && beat_capture() == 0; poll += 1)
-        EXPECT(forest_capture_advance(forest) == TACTUS_OK);
+    for (uint32_t poll = 0; poll < 300 && beat_capture() == 0; poll += 1) {
+        EXPECT(forest_capture_advance(forest) == TACTUS_OK); /* asks for it, and does not wait */
+        const bool is_over = fixture.db->checkpoint.stage != CHECKPOINT_JOURNAL;
+        if (is_over) EXPECT(journal_op_durable(journal) >= op); /* before the superblock's write */
+    }
     EXPECT(beat_capture() == 4);
     EXPECT(fixture.db->checkpoint.statistics.waited == 0);
     end();
