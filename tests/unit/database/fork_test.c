@@ -150,13 +150,13 @@ static int fork_child(void)
         const bool told = write(ends[1], &line, sizeof line) == (ssize_t)sizeof line;
         _exit(told && line == 0 ? 0 : 1);
     }
+    (void)close(ends[1]); /* so that a child that dies is no riddle */
     int line = -1;
     EXPECT(read(ends[0], &line, sizeof line) == (ssize_t)sizeof line);
     int status = 1;
     EXPECT(waitpid(child, &status, 0) == child);
     EXPECT(WIFEXITED(status) && (WEXITSTATUS(status) == 0) == (line == 0));
     (void)close(ends[0]);
-    (void)close(ends[1]);
     return line;
 }
 
