@@ -281,6 +281,17 @@ static void mutable_range_of_tail(struct tree *tree)
     }
 }
 
+/* Of what it holds, not of what the mutable table's range came to with the tail: else keys that are
+ * in no table would be looked for. */
+static void immutable_range_of_runs(struct tree *tree)
+{
+    const struct memory_table *table = tree->immutable;
+    tree->immutable_range = range_of_nothing;
+    if (table->count == 0) return;
+    range_add(&tree->immutable_range, memory_table_key_min(table));
+    range_add(&tree->immutable_range, memory_table_key_max(table));
+}
+
 void tree_swap(struct tree *tree)
 {
     assert(tree->options.overlay_count == 0);
@@ -290,9 +301,9 @@ void tree_swap(struct tree *tree)
     struct memory_table *old = tree->mutable;
     struct memory_table *fresh = tree->immutable;
     memory_table_take_tail(fresh, old, tree->settled_count);
-    tree->immutable_range = old->count == 0 ? range_of_nothing : tree->mutable_range;
     tree->mutable = fresh;
     tree->immutable = old;
+    immutable_range_of_runs(tree);
     mutable_range_of_tail(tree);
 }
 
@@ -302,9 +313,7 @@ void tree_absorb(struct tree *tree)
     assert(tree->settled_count <= tree->options.value_count_max - tree->immutable->count);
     if (tree->settled_count == 0) return; /* nor does the tail move: it is where it belongs */
     memory_table_absorb(tree->immutable, tree->mutable, tree->settled_count);
-    range_add(&tree->immutable_range, tree->mutable_range.key_min);
-    range_add(&tree->immutable_range, tree->mutable_range.key_max);
-    if (tree->immutable->count == 0) tree->immutable_range = range_of_nothing;
+    immutable_range_of_runs(tree);
     mutable_range_of_tail(tree);
 }
 

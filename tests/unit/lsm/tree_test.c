@@ -188,6 +188,33 @@ TEST(tree, removes_reach_what_was_absorbed_before)
     end();
 }
 
+/* Nor does what an open transaction brought widen the range of the bar that ended, whether it is
+ * rolled back or not. */
+TEST(tree, the_range_of_a_bar_that_ended_knows_nothing_of_the_tail)
+{
+    begin();
+    for (uint64_t bar = 0; bar < 3; bar += 1) { /* a swap, then it absorbs */
+        put(10 + bar, 1);
+        tree_settle(&fixture.tree);
+        const struct tree_mark mark = tree_mark(&fixture.tree);
+        put(900, 1);
+        tree_sort_suffix(&fixture.tree);
+        tree_end_bar(&fixture.tree);
+        EXPECT(tree_key_range_contains(&fixture.tree, key_from_u64(900)));
+        const struct tree_mark none = {
+            .memory = memory_table_mark_at(fixture.tree.mutable, 0),
+            .range = {.is_empty = true},
+        };
+        EXPECT(none.memory.generation != mark.memory.generation);
+        tree_discard(&fixture.tree, &none);
+        EXPECT(tree_key_range_contains(&fixture.tree, key_from_u64(10 + bar)));
+        EXPECT(!tree_key_range_contains(&fixture.tree, key_from_u64(900)));
+        EXPECT(!tree_key_range_contains(&fixture.tree, key_from_u64(11 + bar)));
+    }
+    EXPECT(fixture.tree.immutable->count == 3);
+    end();
+}
+
 static struct table_info table_of(uint64_t key_min, uint64_t key_max)
 {
     return (struct table_info
