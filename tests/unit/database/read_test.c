@@ -381,4 +381,49 @@ TEST(read, a_query_finds_what_lies_in_any_place)
     end();
 }
 
+/* ---- Fast paths ------------------------------------------------------------------------------ */
+
+/* A fast path that nobody takes leaves every answer right. So it is counted here, through the calls
+ * that users make, in a file that was opened again. */
+TEST(read, absent_ids_are_answered_without_leaves_and_value_blocks)
+{
+    database_fixture_begin(&fixture, 1);
+    for (uint64_t batch = 0; batch < 60; batch += 1) { /* even ids */
+        tactus_txn *txn = database_fixture_txn(&fixture);
+        for (uint64_t index = 0; index < FIXTURE_BATCH; index += 1) {
+            const uint64_t number = batch * FIXTURE_BATCH + index;
+            const struct fixture_item item = database_fixture_item(2 + 2 * number, 1);
+            EXPECT(tactus_insert(txn, fixture.items, &item, 1, NULL) == TACTUS_OK);
+        }
+        EXPECT(tactus_commit(txn, NULL) == TACTUS_OK);
+    }
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    database_fixture_reopen(&fixture);
+    const struct lookup_counters *counters = &fixture.db->forest.shared.lookups;
+    const struct lookup_counters before = *counters;
+    for (uint64_t id = 1; id < 2 * 60 * FIXTURE_BATCH; id += 2) {
+        struct fixture_item item;
+        const enum tactus_status status =
+            tactus_get(tactus_latest(fixture.db), fixture.items, &id, 1, &item, NULL);
+        EXPECT(status == TACTUS_ABSENT);
+    }
+    const uint64_t asked = 60 * FIXTURE_BATCH;
+    const uint64_t negatives = counters->filter_negatives - before.filter_negatives;
+    const uint64_t false_positives =
+        counters->filter_false_positives - before.filter_false_positives;
+    EXPECT(negatives > asked * 8 / 10); /* the others lie between two tables */
+    EXPECT(false_positives < asked / 20);
+    EXPECT(counters->filter_positives == before.filter_positives);
+
+    const uint64_t beyond = 1 << 20;
+    struct fixture_item item;
+    const uint64_t blocks = fixture.db->grid.statistics.blocks_read;
+    EXPECT(
+        tactus_get(tactus_latest(fixture.db), fixture.items, &beyond, 1, &item, NULL) ==
+        TACTUS_ABSENT
+    );
+    EXPECT(fixture.db->grid.statistics.blocks_read == blocks);
+    database_fixture_end(&fixture);
+}
+
 TEST_MAIN()

@@ -739,4 +739,122 @@ TEST(transaction, spans_collections_and_is_there_whole_after_a_reopen)
     end();
 }
 
+/* An index gets two records of such an event: its tables are sized for that. */
+TEST(transaction, full_batches_of_updates_that_change_every_index_fit)
+{
+    begin();
+    EXPECT(database_fixture_insert(&fixture, 1, FIXTURE_BATCH, 0) == TACTUS_OK);
+    const struct tree *index = &fixture.db->forest.trees[2]; /* objects, ids, and then indexes */
+    EXPECT(index->options.usage == TREE_INDEX);
+    uint32_t most = 0;
+    for (uint32_t batch = 1; batch <= 40; batch += 1) {
+        tactus_txn *txn = database_fixture_txn(&fixture);
+        for (uint64_t id = 1; id <= FIXTURE_BATCH; id += 1) {
+            struct fixture_item item = database_fixture_item(id, batch);
+            item.rank = (int32_t)(batch * FIXTURE_BATCH + id);
+            (void)snprintf(item.name, sizeof item.name, "%u of %u", (unsigned)id, batch);
+            EXPECT(tactus_update(txn, fixture.items, &item, 1, NULL) == TACTUS_OK);
+        }
+        EXPECT(tactus_commit(txn, NULL) == TACTUS_OK);
+        if (index->mutable->count > most) most = index->mutable->count;
+        char where[64];
+        (void)snprintf(where, sizeof where, "kind = %u and rank > 0", batch);
+        EXPECT(database_fixture_count(&fixture, where) == FIXTURE_BATCH);
+        (void)snprintf(where, sizeof where, "kind = %u", batch - 1);
+        EXPECT(database_fixture_count(&fixture, where) == 0);
+    }
+    EXPECT(most == index->options.value_count_max); /* full: 4 beats of 32 events of two records */
+    end();
+}
+
+/* ---- Removed, and never there ---------------------------------------------------------------- */
+
+enum { FILL_BATCHES = 60 };
+
+static void fill(uint64_t batch)
+{
+    const uint64_t id = 1000 + batch * 7919 % 1009 * FIXTURE_BATCH;
+    EXPECT(database_fixture_insert(&fixture, id, FIXTURE_BATCH, 1) == TACTUS_OK);
+}
+
+/* Ids 1 to 5: never there; in memory; removed in memory; on disk; on disk, and removed. What is on
+ * disk lies below level 0, so that a tombstone stays above it for a while. */
+static void make_each_kind_of_absence(void)
+{
+    begin();
+    EXPECT(database_fixture_insert(&fixture, 3, 3, 5) == TACTUS_OK);
+    for (uint64_t batch = 0; batch < FILL_BATCHES; batch += 1)
+        fill(batch);
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    const struct manifest_level *levels =
+        fixture.db->forest.collections[0].id_tree->manifest.levels;
+    const struct key five = key_from_u64(5);
+    EXPECT(manifest_level_find(&levels[0], five) == NULL);
+    EXPECT(manifest_level_range_contains(&levels[1], five));
+    EXPECT(database_fixture_remove(&fixture, 3, 1) == TACTUS_OK); /* inserted again, then removed */
+    EXPECT(database_fixture_insert(&fixture, 2, 2, 6) == TACTUS_OK);
+    EXPECT(database_fixture_remove(&fixture, 3, 1) == TACTUS_OK);
+    EXPECT(database_fixture_remove(&fixture, 5, 1) == TACTUS_OK);
+}
+
+static void expect_each_kind_of_absence(tactus_view *view)
+{
+    for (uint64_t id = 1; id <= 5; id += 2)
+        EXPECT(get(view, id).id == 0);
+    EXPECT(get(view, 2).kind == 6 && get(view, 4).kind == 5);
+}
+
+TEST(transaction, a_rollback_tells_what_was_removed_from_what_was_never_there)
+{
+    make_each_kind_of_absence();
+    expect_each_kind_of_absence(tactus_latest(fixture.db));
+    enum { CALLS = 3, ORDERS = CALLS * CALLS * CALLS };
+    for (uint32_t order = 0; order < ORDERS; order += 1) {
+        tactus_txn *txn = database_fixture_txn(&fixture);
+        for (uint32_t step = 0, calls = order; step < 3; step += 1, calls /= CALLS) {
+            for (uint64_t id = 1; id <= 5; id += 1) {
+                const struct fixture_item item = database_fixture_item(id, 10 + step);
+                struct tactus_result result; /* each call is refused here and there */
+                enum tactus_status status = TACTUS_OK;
+                switch (calls % CALLS) {
+                case 0: status = tactus_insert(txn, fixture.items, &item, 1, &result); break;
+                case 1: status = tactus_upsert(txn, fixture.items, &item, 1, &result); break;
+                default: status = tactus_remove(txn, fixture.items, &id, 1, &result); break;
+                }
+                EXPECT(status == TACTUS_OK || status == TACTUS_SOME);
+            }
+        }
+        expect_each_kind_of_absence(tactus_latest(fixture.db)); /* sees nothing of it */
+        tactus_rollback(txn);
+        expect_each_kind_of_absence(tactus_latest(fixture.db));
+        txn = database_fixture_txn(&fixture); /* the next one finds nothing left of it */
+        expect_each_kind_of_absence(tactus_txn_view(txn));
+        tactus_rollback(txn);
+    }
+    EXPECT(database_fixture_insert(&fixture, 100, 1, 1) == TACTUS_OK);
+    expect_each_kind_of_absence(tactus_latest(fixture.db));
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    expect_each_kind_of_absence(tactus_latest(fixture.db));
+    EXPECT(database_fixture_count(&fixture, "kind in (5, 6)") == 2);
+    EXPECT(database_fixture_count(&fixture, NULL) == 3 + FILL_BATCHES * FIXTURE_BATCH);
+    end();
+}
+
+/* Through every beat of the bars in which the tombstone moves down, and the object's tables. */
+TEST(transaction, what_is_removed_stays_removed_while_its_tombstone_sinks)
+{
+    make_each_kind_of_absence();
+    for (uint64_t batch = FILL_BATCHES; batch < FILL_BATCHES + 200; batch += 1) {
+        fill(batch);
+        expect_each_kind_of_absence(tactus_latest(fixture.db));
+        EXPECT(database_fixture_insert(&fixture, 4, 1, 9) == TACTUS_EXISTS);
+        EXPECT(database_fixture_remove(&fixture, 5, 1) == TACTUS_ABSENT);
+        if (batch % 50 == 49) database_fixture_reopen(&fixture);
+    }
+    EXPECT(database_fixture_count(&fixture, "kind in (5, 6)") == 2);
+    EXPECT(database_fixture_insert(&fixture, 5, 1, 9) == TACTUS_OK);
+    EXPECT(is_there(5));
+    end();
+}
+
 TEST_MAIN()

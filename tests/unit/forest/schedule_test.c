@@ -2,6 +2,7 @@
  * when it takes effect. Beats are closed here one by one, as commits that fill them would. */
 #include "forest/forest.h"
 
+#include "base/checksum.h"
 #include "base/integer.h"
 #include "support/database_fixture.h"
 #include "support/test.h"
@@ -444,6 +445,226 @@ TEST(schedule, the_manifest_log_is_as_long_as_its_live_tables_ask_for)
     }
     EXPECT(compacted > 20 && copied > 20);
     EXPECT(most > 2);
+    end();
+}
+
+/* ---- What a boundary may do, and when -------------------------------------------------------- */
+
+/* A commit that fills a beat by itself, and so closes the one before. Ids lie far apart, so that
+ * tables of the id tree overlap. */
+static void fill_beat(uint64_t batch)
+{
+    const uint64_t id = 1 + batch * 7919 % 100003 * FIXTURE_BATCH;
+    EXPECT(database_fixture_insert(&fixture, id, FIXTURE_BATCH, (uint32_t)batch % 7) == TACTUS_OK);
+}
+
+/* Calls `visit` with each table of the forest; levels ascending, then trees. */
+static void each_table(void (*visit)(const struct table_info *table, void *context), void *context)
+{
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
+            const struct manifest_level *tables = &forest->trees[tree].manifest.levels[level];
+            const struct table_info *table = manifest_level_first(tables);
+            for (; table != NULL; table = manifest_level_next(tables, table))
+                visit(table, context);
+        }
+    }
+}
+
+static void add_to_stream(const struct table_info *table, void *context)
+{
+    const uint64_t words[4] = {
+        table->address, table->snapshot_min, table->snapshot_max, table->level};
+    checksum_stream_add(context, words, sizeof words);
+}
+
+static struct checksum levels_checksum(void)
+{
+    struct checksum_stream stream;
+    checksum_stream_begin(&stream, (struct checksum){0});
+    each_table(add_to_stream, &stream);
+    return checksum_stream_end(&stream);
+}
+
+/* Nor does the log get an event before, though compactions have ended. */
+TEST(schedule, levels_change_only_where_a_half_bar_ends)
+{
+    begin(8);
+    uint64_t changes = 0;
+    uint64_t waiting = 0;
+    for (uint64_t batch = 0; batch < 400; batch += 1) {
+        const uint64_t beat = schedule->beat;
+        const struct checksum before = levels_checksum();
+        const uint64_t events = forest->log.statistics.events_appended;
+        fill_beat(batch);
+        const bool is_same = checksum_equal(levels_checksum(), before);
+        EXPECT(is_same == (forest->log.statistics.events_appended == events));
+        if (schedule->beat == beat || beat % 4 != 0) {
+            EXPECT(is_same);
+            waiting += forest->half_bar.current > 0;
+        }
+        changes += !is_same;
+    }
+    EXPECT(changes > 20 && waiting > 20);
+    end();
+}
+
+/* The events from number `first` of the log's open block on: their inserts, in order. */
+static bool inserts_are_in_order(uint32_t first, uint32_t count, uint32_t *levels_seen)
+{
+    uint32_t last = 0;
+    for (uint32_t index = first; index < first + count; index += 1) {
+        const uint8_t *block = forest->log.frame->data;
+        const struct manifest_entry *entries = (const void *)(block + BLOCK_HEADER_SIZE);
+        const struct manifest_entry *entry = &entries[index];
+        if (entry->event != MANIFEST_INSERT) continue;
+        const uint32_t place = ((uint32_t)entry->level << 16) + entry->tree;
+        if (place < last) return false;
+        last = place;
+        *levels_seen |= 1U << entry->level;
+    }
+    return true;
+}
+
+TEST(schedule, events_are_logged_by_level_and_then_by_tree)
+{
+    database_fixture_init(&fixture, 1);
+    fixture.create.block_size = 32768; /* a half-bar's events lie in one block, mostly */
+    fixture.create.growth_factor = 2;
+    EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
+    forest = &fixture.db->forest;
+    schedule = &forest->schedule;
+    uint32_t of_two_levels = 0;
+    for (uint64_t batch = 0; batch < 900; batch += 1) {
+        const struct manifest_log *log = &forest->log;
+        const uint64_t address = log->frame == NULL ? 0 : log->frame_address;
+        const uint64_t appended = log->statistics.events_appended;
+        const uint32_t first = log->entry_count;
+        fill_beat(batch);
+        const uint64_t count = log->statistics.events_appended - appended;
+        if (count == 0 || log->frame == NULL || log->frame_address != address) continue;
+        uint32_t levels_seen = 0;
+        EXPECT(first + count <= log->entry_count);
+        EXPECT(inserts_are_in_order(first, (uint32_t)count, &levels_seen));
+        of_two_levels += (levels_seen & (levels_seen - 1)) != 0;
+    }
+    EXPECT(of_two_levels > 10);
+    end();
+}
+
+struct dates {
+    uint64_t beat;
+    uint64_t now; /* tables that this beat is the first to see */
+};
+
+static void add_to_dates(const struct table_info *table, void *context)
+{
+    struct dates *dates = context;
+    EXPECT(table->snapshot_min <= dates->beat);
+    EXPECT((table->snapshot_min - 1) % (schedule->bar_beats / 2) == 0);
+    EXPECT(table->snapshot_max == UINT64_MAX); /* what was replaced is in no level */
+    dates->now += table->snapshot_min == dates->beat;
+}
+
+static uint64_t tables_written(void)
+{
+    return forest_counters_sum(&forest->counters).tables_written;
+}
+
+/* By the beats of history, not of the process: also in one that has opened the file meanwhile. */
+TEST(schedule, tables_are_dated_by_the_beat_that_first_sees_them)
+{
+    begin(4);
+    uint64_t written = 0;
+    for (uint64_t batch = 0; batch < 400; batch += 1) {
+        const uint64_t beat = schedule->beat;
+        const uint64_t before = tables_written();
+        fill_beat(batch);
+        struct dates dates = {.beat = schedule->beat};
+        each_table(add_to_dates, &dates);
+        if (schedule->beat != beat) EXPECT(dates.now == tables_written() - before);
+        written += tables_written() - before;
+        if (batch % 97 == 96) reopen();
+    }
+    EXPECT(written > 100);
+    end();
+}
+
+/* ---- Deferral and captures ------------------------------------------------------------------- */
+
+/* So at a capture the immutable table holds the last bar, which replay brings back, and nothing
+ * else. Here a beat takes two small entries, and two bars of them make a checkpoint due. */
+TEST(schedule, no_tree_defers_in_a_bar_that_ends_with_a_checkpoint)
+{
+    database_fixture_init(&fixture, 1);
+    fixture.create.journal_bytes = UINT64_C(6) * 4 * 8192;
+    EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
+    forest = &fixture.db->forest;
+    schedule = &forest->schedule;
+    uint64_t captures = 0;
+    uint64_t deferrals = 0;
+    for (uint64_t id = 1; id <= 400; id += 1) {
+        const uint64_t captured = schedule->beat_capture;
+        const uint64_t before = objects()->compactions[0].total.deferrals;
+        const bool was_due = schedule->checkpoint_due;
+        insert(id);
+        if (schedule->checkpoint_due && !was_due) {
+            EXPECT(compaction_is_selected(&objects()->compactions[0]));
+            EXPECT(objects()->compactions[0].total.deferrals == before);
+        }
+        deferrals += objects()->compactions[0].total.deferrals - before;
+        if (schedule->beat_capture == captured) continue;
+        EXPECT(schedule->beat == schedule->beat_capture + 1);
+        EXPECT(objects()->immutable->count == 8);
+        EXPECT(schedule->bar_head.op - schedule->covered.op == 8);
+        captures += 1;
+        if (captures % 4 != 0) continue;
+        reopen();
+        EXPECT(objects()->immutable->count == 8);
+        EXPECT(database_fixture_count(&fixture, NULL) == id);
+    }
+    EXPECT(captures > 10 && deferrals > 10);
+    end();
+}
+
+static uint64_t compactions_since_open(void)
+{
+    uint64_t count = 0;
+    for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
+        for (uint8_t level = 0; level < LEVELS; level += 1) {
+            const struct compaction_counters *total = &forest->trees[tree].compactions[level].total;
+            count += total->merges + total->tables_moved;
+        }
+    }
+    return count;
+}
+
+/* What a checkpoint has of the bar before it is not done a second time: R10. */
+TEST(schedule, replay_compacts_nothing_that_the_checkpoint_has)
+{
+    begin(4);
+    uint32_t reopenings = 0;
+    for (uint64_t batch = 0; reopenings < 5; batch += 1) {
+        const uint64_t captured = schedule->beat_capture;
+        if (batch % 40 == 20) {
+            schedule->journal_bytes_since_capture = fixture.db->sizing->journal_bytes;
+        }
+        fill_beat(batch);
+        EXPECT(batch < 1000);
+        if (schedule->beat_capture == captured) continue;
+        EXPECT(forest_capture_wait(forest) == TACTUS_OK);
+        EXPECT(schedule->beat == beat_capture() + 1 && objects()->immutable->count > 0);
+        const struct checksum levels = levels_checksum();
+        const uint64_t acquired = free_set_count_acquired(&fixture.db->grid.free_set);
+        const uint64_t merges = forest->counters.merges;
+        reopen();
+        EXPECT(fixture.db->replayed_ops > 0);
+        EXPECT(compactions_since_open() == 0);
+        EXPECT(checksum_equal(levels_checksum(), levels));
+        EXPECT(free_set_count_acquired(&fixture.db->grid.free_set) == acquired);
+        EXPECT(forest->counters.merges == merges);
+        reopenings += 1;
+    }
     end();
 }
 

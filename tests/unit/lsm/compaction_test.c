@@ -543,4 +543,81 @@ TEST(compaction, is_abandoned_when_the_database_closes_in_its_middle)
     end();
 }
 
+/* A level at its limit is relieved before it gets the next table: an even one in the half-bar
+ * before, an odd one in the half-bar after. So none is ever above it. */
+TEST(compaction, relieves_a_level_at_its_limit_and_not_above)
+{
+    begin(TREE_GENERAL);
+    uint32_t at_limit[LEVELS] = {0};
+    for (uint64_t beats = 0; beats < 60 * BAR; beats += 1) {
+        for (uint64_t index = 0; index < RECORD_MAX; index += 1)
+            put_range((beats * RECORD_MAX + index) * 7919 % 1000003, 1);
+        beat();
+        for (uint8_t level = 0; level < LEVELS; level += 1) {
+            const uint64_t limit = manifest_level_limit(&fixture.tree.manifest, level);
+            EXPECT(count_of(level) <= limit);
+            at_limit[level] += count_of(level) == limit;
+        }
+        if (fixture.beat % BAR == 0) EXPECT(count_of(1) < 16);
+    }
+    EXPECT(at_limit[0] > 20 && at_limit[1] > 20 && count_of(2) > 4);
+    end();
+}
+
+static bool is_let_go(uint64_t address)
+{
+    for (uint32_t index = 0; index < fixture.supply.released_count; index += 1)
+        if (fixture.supply.released[index] == address) return true;
+    return false;
+}
+
+/* Value blocks one by one; leaf, filter and root with the last of them, never before: what is left
+ * of the table could not be found without them. */
+TEST(compaction, lets_go_of_index_blocks_with_the_last_value_block)
+{
+    begin(TREE_GENERAL);
+    for (uint64_t round = 0; round < BAR; round += 1) {
+        for (uint64_t index = 0; index < RECORD_MAX; index += 1)
+            put_range(2 * (index * BAR + round), 1);
+        beat();
+    }
+    bar();
+    EXPECT(count_of(0) == 1 && first_of(0)->value_count == 400);
+    const uint64_t root = first_of(0)->address;
+    put_range(401, 1);
+    put_range(801, 99);
+    bar();
+    beat();
+    beat(); /* the second half-bar opens */
+    struct compaction *flush = &fixture.tree.compactions[0];
+    EXPECT(compaction_is_selected(flush) && flush->b_count == 1);
+    struct grid *grid = &fixture.storage.grid;
+    struct free_set_reservation reservation;
+    const uint64_t records = compaction_record_count(flush);
+    EXPECT(
+        free_set_reserve(&grid->free_set, compaction_block_count_max(flush, records), &reservation)
+    );
+    block_supply_fill(&fixture.supply, &grid->free_set, &reservation);
+
+    compaction_begin(flush);
+    uint32_t before = 0; /* beats between the first value block and the last */
+    while (!compaction_is_finished(flush)) {
+        enum progress progress = PROGRESS_WAIT;
+        while (progress == PROGRESS_WAIT) {
+            progress = compaction_advance(flush, compaction_record_done(flush) + 1);
+            if (progress == PROGRESS_WAIT) grid_wait(grid);
+        }
+        EXPECT(progress == PROGRESS_DONE);
+        const uint32_t count = fixture.supply.released_count;
+        const bool is_consumed = fixture.pool.b_left == 0 || fixture.pool.b_consumed == 400;
+        EXPECT(count == 5 ? is_consumed && is_let_go(root) : count <= 1 && !is_consumed);
+        before += count == 1;
+    }
+    EXPECT(before > 0 && fixture.supply.released_count == 5);
+    EXPECT(block_supply_settle(&fixture.supply, grid, &reservation) == TACTUS_OK);
+    bar(); /* applies it */
+    EXPECT(fixture.tree.manifest.levels[0].record_count == 500);
+    end();
+}
+
 TEST_MAIN()
