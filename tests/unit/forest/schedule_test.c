@@ -151,7 +151,7 @@ TEST(schedule, a_small_immutable_table_waits_for_more)
     EXPECT(forest->counters.deferrals >= deferrals);
     const uint64_t counted = forest->counters.deferrals;
     EXPECT(database_fixture_count(&fixture, NULL) == beat);
-    database_fixture_reopen(&fixture);
+    reopen();
     EXPECT(fixture.db->forest.counters.deferrals == counted);
     EXPECT(database_fixture_count(&fixture, NULL) == beat);
     end();
