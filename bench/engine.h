@@ -34,7 +34,8 @@ struct bench_settings {
     uint64_t checkpoint_every; /* transactions; 0: at the end only */
     uint64_t budget_bytes;     /* memory of an engine, all told; 0: what Tactus takes by `create`
                                   and `open` */
-    const char *path;          /* of the data file; an engine adds its suffix. Borrowed */
+    uint32_t peer_buffers; /* parts of RocksDB's write buffers: few write less, many are quicker */
+    const char *path;      /* of the data file; an engine adds its suffix. Borrowed */
     struct tactus_create_options create;
     struct tactus_open_options open; /* its sync holds for every engine */
 

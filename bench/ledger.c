@@ -41,7 +41,8 @@ bool bench_fail(struct bench_failure *failure, enum tactus_status status, const 
 
 void bench_settings_default(struct bench_settings *settings)
 {
-    *settings = (struct bench_settings){.seed = 1, .object_count = 1000000};
+    *settings = (struct bench_settings
+    ){.seed = 1, .object_count = 1000000, .peer_buffers = BENCH_PEER_BUFFERS};
     tactus_create_options_default(&settings->create);
     tactus_open_options_default(&settings->open);
     settings->create.memory_bytes = (uint64_t)256 << 20;

@@ -21,6 +21,7 @@ enum {
     BENCH_VOLUMES_MAX = 100,
     BENCH_FULL_TRANSACTIONS = 64, /* that follow the small ones */
     BENCH_LEDGER_TRANSACTION = 8190,
+    BENCH_PEER_BUFFERS = 12,
     BENCH_CHECKED_MAX = 20000 /* ids that are read back, and absent ones that are asked for */
 };
 

@@ -441,7 +441,8 @@ void bench_report_json(
     (void)fprintf(
         stream,
         "{\"workload\":\"%s\",\"engine\":\"%s\",\"objects\":%llu,\"transactions\":%llu,"
-        "\"transaction\":%u,\"sync\":\"%s\",\"seed\":%llu,\"volume_count\":%u,\"live_bytes\":%llu,"
+        "\"transaction\":%u,\"sync\":\"%s\",\"seed\":%llu,\"peer_buffers\":%u,\"volume_count\":%u,"
+        "\"live_bytes\":%llu,"
         "\"checked\":%llu",
         workload_name(settings),
         result->engine,
@@ -450,6 +451,7 @@ void bench_report_json(
         settings->transaction,
         sync_name(settings->open.sync),
         (unsigned long long)settings->seed,
+        settings->peer_buffers,
         settings->volumes,
         (unsigned long long)(objects_live(result) * result->figures.record_bytes),
         (unsigned long long)(result->scanned + result->got + result->absent)

@@ -81,6 +81,7 @@ static int read_counts(const struct arguments *arguments, struct bench_settings 
 {
     uint64_t transaction = settings->transaction;
     uint64_t volumes = settings->volumes;
+    uint64_t buffers = settings->peer_buffers;
     int code = read_count(arguments, "objects", (uint64_t)1 << 40, &settings->object_count);
     if (code == EXIT_OK) code = read_count(arguments, "transaction", UINT16_MAX, &transaction);
     if (code == EXIT_OK) code = read_count(arguments, "overwrite", BENCH_VOLUMES_MAX, &volumes);
@@ -88,7 +89,12 @@ static int read_counts(const struct arguments *arguments, struct bench_settings 
         code = read_count(arguments, "checkpoint-every", UINT32_MAX, &settings->checkpoint_every);
     }
     if (code == EXIT_OK) code = arguments_number(arguments, "seed", UINT64_MAX, &settings->seed);
+    if (code == EXIT_OK) code = arguments_number(arguments, "peer-buffers", UINT32_MAX, &buffers);
     if (code == EXIT_OK) code = arguments_size(arguments, "budget", &settings->budget_bytes);
+    if (code == EXIT_OK && (buffers < 2 || buffers > 64)) {
+        return complain_usage("bench", "--peer-buffers is 2 to 64");
+    }
+    settings->peer_buffers = (uint32_t)buffers;
     settings->transaction = (uint32_t)transaction;
     settings->volumes = (uint32_t)volumes;
     return code;
@@ -260,6 +266,7 @@ static const struct option options[] = {
     {"file", OPTION_VALUE},
     {"engine", OPTION_VALUE},
     {"budget", OPTION_VALUE},
+    {"peer-buffers", OPTION_VALUE},
     {"memory", OPTION_VALUE},
     {"block-size", OPTION_VALUE},
     {"batch", OPTION_VALUE},
@@ -297,6 +304,9 @@ const struct command command_bench = {
         "                       too, and both: one after the other, a process each\n"
         "  --budget SIZE        memory of an engine, all told: Tactus gives what is left of it to\n"
         "                       the cache (what --memory and --cache come to)\n"
+        "  --peer-buffers N     parts of RocksDB's write buffers, 2 to 64: many are quicker, few "
+        "write\n"
+        "                       less (12)\n"
         "  --memory SIZE        as for create (256M); so are --block-size, --batch, --bar,\n"
         "                       --journal, --size-max, --runs, --growth, --tables-max, --file-id\n"
         "  --format table|json  lines for people (table), or one JSON object an engine\n"

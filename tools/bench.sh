@@ -32,6 +32,8 @@ if [ "$compare" = yes ]; then
     for sync in none commit; do
         workload "${both[@]}" ledger "${share[@]}" --objects "$objects" --sync "$sync"
     done
+    # The setting with which RocksDB writes least, where the other is the one that is quickest.
+    workload "${both[@]}" ledger --engine rocksdb --budget 1G --objects "$objects" --peer-buffers 3
     for transaction in 1 100; do
         workload "${both[@]}" small "${share[@]}" --objects "$((objects / 20))" \
             --transaction "$transaction"

@@ -102,6 +102,8 @@ def test_wrong_use():
     for name in ("objects", "transaction", "overwrite", "checkpoint-every"):
         expect("1 or more" in fail(2, "bench", "ledger", f"--{name}", "0").err)
     fail(2, "bench", "ledger", "--overwrite", "101")
+    for parts in ("1", "65"):
+        expect("2 to 64" in fail(2, "bench", "ledger", "--peer-buffers", parts).err)
     fail(2, "bench", "ledger", "--sync", "never")
     fail(2, "bench", "ledger", "--format", "csv")
     for engine in ("rocksdb", "both", "other"):
