@@ -633,21 +633,33 @@ static enum tactus_status checkpoint_write(tactus_db *db)
     return forest_checkpoint(forest, &head);
 }
 
+/* What a checkpoint has let go is free when it takes effect, some beats later (S8). Where room is
+ * short nobody may be admitted to bring these beats: a second one does, if there is room for it. */
+static enum tactus_status checkpoint_again(tactus_db *db)
+{
+    struct forest *forest = &db->forest;
+    if (!forest->schedule.short_of_room || !forest->schedule.effect_pending) return TACTUS_OK;
+    const struct fault before = db->fault;
+    const enum tactus_status status = forest_admit_checkpoint(forest);
+    if (status == TACTUS_FULL || status == TACTUS_LIMIT) {
+        db->fault = before;
+        return TACTUS_OK;
+    }
+    TRY(status);
+    return checkpoint_write(db);
+}
+
 enum tactus_status database_checkpoint(tactus_db *db)
 {
     struct forest *forest = &db->forest;
-    const struct schedule *schedule = &forest->schedule;
     /* A checkpoint of what a complete one covers already would be an op about nothing. */
-    const bool is_covered = schedule->covered.op == journal_head(&db->journal).op;
+    const bool is_covered = forest->schedule.covered.op == journal_head(&db->journal).op;
     if (is_covered && forest_capture_wait(forest) != TACTUS_OK) return write_failed(db);
-    if (forest_admit_checkpoint(forest) != TACTUS_OK) {
-        return is_covered ? TACTUS_OK : database_failed(db);
+    if (!is_covered) {
+        if (forest_admit_checkpoint(forest) != TACTUS_OK) return database_failed(db);
+        database_end_runs(db);
+        if (checkpoint_write(db) != TACTUS_OK) return write_failed(db);
     }
-    database_end_runs(db);
-    if (!is_covered && checkpoint_write(db) != TACTUS_OK) return write_failed(db);
-    /* What a checkpoint has let go is free when it takes effect, some beats later (S8). Where room
-     * is short nobody may be admitted to bring these beats: a second one does. */
-    if (!schedule->short_of_room || !schedule->effect_pending) return TACTUS_OK;
-    if (forest_admit_checkpoint(forest) != TACTUS_OK) return TACTUS_OK;
-    return checkpoint_write(db) == TACTUS_OK ? TACTUS_OK : write_failed(db);
+    if (checkpoint_again(db) != TACTUS_OK) return write_failed(db);
+    return TACTUS_OK;
 }

@@ -129,23 +129,27 @@ static enum tactus_status forest_limit(struct forest *forest, const char *what)
 }
 
 /* Makes the file long enough for so many more blocks. LIMIT: size_max does not hold them; FULL: the
- * disk does not. Nothing changed. */
+ * disk does not. Nothing changed. POISONED, IO: the file is not well. */
 static enum tactus_status forest_make_room(struct forest *forest, uint64_t blocks)
 {
     struct grid *grid = forest->options.grid;
+    const uint64_t in_use = free_set_count_acquired(&grid->free_set);
+    assert(in_use <= grid->block_count);
+    if (grid->block_count - in_use >= blocks) return TACTUS_OK;
     const uint64_t highest = free_set_nth_free(&grid->free_set, blocks);
     if (highest == 0) return forest_limit(forest, "commit: size_max is reached");
-    if (highest <= grid->block_count) return TACTUS_OK;
     return grid_grow(grid, highest);
 }
 
-/* As forest_make_room(), but a refusal is no fault of anyone's. */
-static bool forest_has_room(struct forest *forest, uint64_t blocks)
+/* As forest_make_room(), but that there is none is no fault of anyone's. */
+static enum tactus_status forest_ask_room(struct forest *forest, uint64_t blocks, bool *has_room)
 {
     const struct fault before = *forest->options.fault;
-    if (forest_make_room(forest, blocks) == TACTUS_OK) return true;
+    const enum tactus_status status = forest_make_room(forest, blocks);
+    *has_room = status == TACTUS_OK;
+    if (status != TACTUS_FULL && status != TACTUS_LIMIT) return status;
     *forest->options.fault = before;
-    return false;
+    return TACTUS_OK;
 }
 
 /* So many bars as they may be at worst now; never less than the open bar and all that the next can
@@ -156,27 +160,27 @@ static uint64_t bars_blocks(const struct schedule *schedule, uint32_t bars)
     return max_u64(bars * schedule->bar_blocks, schedule->bar_blocks + schedule->bar_blocks_next);
 }
 
-/* Makes the file as long as it should be; says whether that was refused, or size_max is near. */
-static bool forest_is_short_of_room(struct forest *forest)
+/* Makes the file as long as it should be; finds out if that is refused, or size_max is near. */
+static enum tactus_status forest_ask_haste(struct forest *forest)
 {
-    const struct schedule *schedule = &forest->schedule;
+    struct schedule *schedule = &forest->schedule;
+    bool has_room = false;
+    TRY(forest_ask_room(forest, bars_blocks(schedule, HASTE_BARS_IN_FILE), &has_room));
     const uint64_t free_blocks = free_set_count_free(&forest->options.grid->free_set);
-    const bool has_room = forest_has_room(forest, bars_blocks(schedule, HASTE_BARS_IN_FILE));
-    return !has_room || free_blocks < HASTE_BARS * schedule->bar_blocks;
+    schedule->short_of_room = !has_room || free_blocks < HASTE_BARS * schedule->bar_blocks;
+    return TACTUS_OK;
 }
 
-/* Tables and levels are asked about at every commit: what only joins the open beat is flushed by
- * the next checkpoint, which is not refused for them. Blocks are when a beat is to be closed: a
- * checkpoint asks for its own.
- *
- * They have to be in the file, not only under size_max: so a disk that is full leaves removals the
- * same room as a file that is. Whether it was short of room is the op's to say, for the room on a
- * disk is no part of the history. */
+/* Asked at every commit, also at one that joins the open beat: the next checkpoint flushes what it
+ * brings, and is not refused for it. The blocks have to be in the file, not only under size_max: so
+ * a disk that is full leaves removals the same room as a file that is. Whether a commit that closes
+ * a beat was short of room is its op's to say, for the room on a disk is no part of the history. */
 enum tactus_status forest_admit(struct forest *forest, const struct forest_commit *commit)
 {
     struct schedule *schedule = &forest->schedule;
     const bool removes_only = commit->removes_only;
     const uint32_t bars = removes_only ? ADMIT_BARS_REMOVES : ADMIT_BARS;
+    const uint32_t bars_in_file = removes_only ? ADMIT_BARS_REMOVES_IN_FILE : ADMIT_BARS_IN_FILE;
     schedule->short_of_room = false;
     if (!manifest_room(&forest->trees[0].manifest, bars * forest->tree_count)) {
         return forest_limit(forest, "commit: tables_max is reached");
@@ -184,27 +188,25 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
     if (schedule->last_level_room < (removes_only ? ADMIT_LAST_LEVEL_REMOVES : ADMIT_LAST_LEVEL)) {
         return forest_limit(forest, "commit: the last level of a tree is full");
     }
-    if (!forest_beat_is_full(forest, commit)) return TACTUS_OK;
     const uint64_t free_blocks = free_set_count_free(&forest->options.grid->free_set);
     if (free_blocks < bars * schedule->bar_blocks) {
         return forest_limit(forest, "commit: size_max is reached");
     }
-    schedule->short_of_room = forest_is_short_of_room(forest);
-    if (!schedule->short_of_room) return TACTUS_OK;
-    const uint32_t bars_in_file = removes_only ? ADMIT_BARS_REMOVES_IN_FILE : ADMIT_BARS_IN_FILE;
+    if (forest_beat_is_full(forest, commit)) TRY(forest_ask_haste(forest));
     return forest_make_room(forest, bars_blocks(schedule, bars_in_file));
 }
 
 /* It closes up to three bars: the open one, if its entry does not fit the last beat, the one that
- * the entry is in, and an empty one. Where the file cannot grow by what they may take at worst, 2 W
- * free in it are enough: they hold what is in memory now, and nothing comes in. */
+ * the entry is in, and an empty one. Where there is no room for what they may take at worst, 2 W in
+ * the file are enough: they hold what is in memory now, which is one flush, and nothing comes in.
+ * Commits leave it 3 W under size_max, removals 2 W in the file: so it is never refused. */
 enum tactus_status forest_admit_checkpoint(struct forest *forest)
 {
     struct schedule *schedule = &forest->schedule;
-    schedule->short_of_room = forest_is_short_of_room(forest);
+    TRY(forest_ask_haste(forest));
     if (!schedule->short_of_room) return TACTUS_OK;
-    if (forest_has_room(forest, schedule->bar_blocks + 2 * schedule->bar_blocks_next)) {
-        return TACTUS_OK;
-    }
-    return forest_make_room(forest, 2 * schedule->bar_blocks);
+    bool has_room = false;
+    const uint64_t worst = schedule->bar_blocks + 2 * schedule->bar_blocks_next;
+    TRY(forest_ask_room(forest, worst, &has_room));
+    return has_room ? TACTUS_OK : forest_make_room(forest, 2 * schedule->bar_blocks);
 }

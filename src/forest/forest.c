@@ -170,6 +170,7 @@ static enum tactus_status forest_open_state(
         return fault_set(forest->options.fault, found);
     }
     forest->counters = state.counters;
+    forest->schedule.short_of_room = state.short_of_room;
     for (uint32_t number = 0; number < forest->collection_count; number += 1) {
         forest->collections[number].timestamp_last = state.timestamp_last[number];
     }

@@ -6,7 +6,7 @@
 
 #include "base/poison.h"
 
-enum { FOREST_STATE_VERSION = 1 };
+enum { FOREST_STATE_VERSION = 1, FLAG_SHORT_OF_ROOM = 1 };
 
 struct forest_level_counters forest_counters_sum(const struct forest_counters *counters)
 {
@@ -30,7 +30,8 @@ uint64_t forest_state_encode(const struct forest_state *state, uint8_t *bytes)
     uint64_t counters[FOREST_COUNTER_COUNT];
     bytes_copy(counters, &state->counters, sizeof counters);
     store_u32(bytes, FOREST_STATE_VERSION);
-    store_u32(bytes + 4, state->collection_count);
+    store_u16(bytes + 4, (uint16_t)state->collection_count);
+    store_u16(bytes + 6, state->short_of_room ? FLAG_SHORT_OF_ROOM : 0);
     uint64_t offset = 8;
     for (uint32_t index = 0; index < FOREST_COUNTER_COUNT; index += 1) {
         store_u64(bytes + offset, counters[index]);
@@ -53,7 +54,8 @@ const char *forest_state_decode(
     const uint64_t expected = 8 + ((uint64_t)FOREST_COUNTER_COUNT + collection_count) * 8;
     if (size != expected) return "the state has the wrong size for this schema";
     if (load_u32(bytes) != FOREST_STATE_VERSION) return "the state is of an unknown version";
-    if (load_u32(bytes + 4) != collection_count) return "the state is of another schema";
+    if (load_u16(bytes + 4) != collection_count) return "the state is of another schema";
+    if ((load_u16(bytes + 6) & ~FLAG_SHORT_OF_ROOM) != 0) return "the state has unknown flags";
 
     uint64_t counters[FOREST_COUNTER_COUNT];
     uint64_t offset = 8;
@@ -62,7 +64,10 @@ const char *forest_state_decode(
         if (counters[index] > FOREST_COUNTER_MAX) return "a counter is out of range";
         offset += 8;
     }
-    *state = (struct forest_state){.collection_count = collection_count};
+    *state = (struct forest_state){
+        .collection_count = collection_count,
+        .short_of_room = load_u16(bytes + 6) != 0,
+    };
     bytes_copy(&state->counters, counters, sizeof counters);
     for (uint32_t index = 0; index < collection_count; index += 1) {
         state->timestamp_last[index] = load_u64(bytes + offset);

@@ -2,7 +2,8 @@
  * depend on the history alone. docs/format.md, "State".
  *
  *    0  version              u32   1
- *    4  collection_count     u32
+ *    4  collection_count     u16
+ *    6  flags                u16   1: short of room
  *    8  counters             u64 each, in the order of struct forest_counters
  *   ..  timestamp_last       u64 for each collection, in the order of the schema
  *
@@ -13,6 +14,7 @@
 #include "forest/schema.h"
 #include "lsm/manifest_level.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Of one target level, all trees. */
@@ -60,6 +62,7 @@ struct forest_level_counters forest_counters_sum(const struct forest_counters *c
 struct forest_state {
     struct forest_counters counters;
     uint32_t collection_count;
+    bool short_of_room; /* the beat behind a complete checkpoint was opened in haste (S7) */
     uint64_t timestamp_last[COLLECTIONS_MAX];
 };
 

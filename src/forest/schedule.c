@@ -34,8 +34,7 @@ static enum tactus_status forest_break(struct forest *forest, enum tactus_status
 
 /* ---- Instalments ----------------------------------------------------------------------------- */
 
-/* Admission has made room, but for a checkpoint that was asked for; so this grows the file
- * rarely. */
+/* Admission has made room: so this grows the file for a file from elsewhere only. */
 static enum tactus_status forest_reserve(
     struct forest *forest, uint64_t blocks, struct free_set_reservation *reservation
 )
@@ -193,11 +192,13 @@ static enum tactus_status forest_end_half_bar(struct forest *forest)
 
 /* ---- Checkpoints ----------------------------------------------------------------------------- */
 
-static uint64_t forest_encode_state(const struct forest *forest, uint8_t *bytes)
+/* Behind a complete checkpoint no entry says how the next beat was opened: its own is covered. */
+static uint64_t forest_encode_state(const struct forest *forest, bool is_complete, uint8_t *bytes)
 {
     struct forest_state state = {
         .counters = forest->counters,
         .collection_count = forest->collection_count,
+        .short_of_room = is_complete && forest->schedule.short_of_room,
     };
     for (uint32_t number = 0; number < forest->collection_count; number += 1) {
         state.timestamp_last[number] = forest->collections[number].timestamp_last;
@@ -234,7 +235,7 @@ static enum tactus_status forest_capture(
         .manifest_newest = log.newest,
         .manifest_block_count = log.block_count,
         .state = state,
-        .state_size = forest_encode_state(forest, state),
+        .state_size = forest_encode_state(forest, covered->op == head->op, state),
     };
     TRY(checkpoint_capture_start(forest->options.checkpoint, &capture));
     schedule->beat_capture = schedule->beat;

@@ -29,6 +29,21 @@ static enum tactus_status grow_failed(struct fault *fault, uint64_t size, int32_
     );
 }
 
+/* It may have been told of any write before: so nobody can say what is on the disk. */
+static enum tactus_status flush_failed(struct fault *fault, uint64_t size, int32_t os_error)
+{
+    return fault_set(
+        fault,
+        (struct fault){
+            .status = TACTUS_POISONED,
+            .zone = FAULT_ZONE_FILE,
+            .what = "a flush failed after the data file was made longer",
+            .byte = size,
+            .os_error = os_error,
+        }
+    );
+}
+
 /* For file systems without fallocate (NFS 3, FAT): only what was written is sure to have room. */
 static int32_t write_zeros(int fd, uint64_t offset, uint64_t end)
 {
@@ -77,7 +92,7 @@ enum tactus_status backend_grow_on_disk(struct reactor *reactor, uint64_t size, 
     do {
         result = fsync(reactor->fd);
     } while (result != 0 && errno == EINTR);
-    if (result != 0) return grow_failed(fault, size, errno);
+    if (result != 0) return flush_failed(fault, size, errno);
 
     reactor->size = size;
     return TACTUS_OK;

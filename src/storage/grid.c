@@ -677,6 +677,7 @@ enum tactus_status grid_grow(struct grid *grid, uint64_t block_count)
         fault_clear(&fault);
         status = grow_to(grid, block_count, &fault);
     }
+    if (status == TACTUS_POISONED) return grid_poison(grid, fault);
     if (status != TACTUS_OK) (void)fault_set(grid->options.fault, fault);
     return status;
 }

@@ -236,7 +236,7 @@ enum tactus_status grid_release(struct grid *grid, uint64_t address);
 
 /* Makes the file long enough for blocks 1 to block_count (S7): by the larger of the need and min(an
  * eighth more, 1 GiB); if the system refuses that, by the need alone. LIMIT: above the layout's
- * block_count_max. FULL, IO: refused; nothing changed. */
+ * block_count_max. FULL, IO: refused; nothing changed. POISONED: a flush failed. */
 enum tactus_status grid_grow(struct grid *grid, uint64_t block_count);
 
 #endif

@@ -288,6 +288,69 @@ TEST(admission, a_full_disk_is_filled_and_emptied_many_times)
     }
 }
 
+/* Whatever is admitted leaves room for removals and checkpoints: also what only joins a beat, with
+ * a checkpoint behind it that opens the next. */
+static void creep_up(uint64_t factor)
+{
+    begin_small(factor);
+    enum tactus_status refusal = TACTUS_OK;
+    const uint64_t batches = fill(&refusal);
+    EXPECT(refusal == TACTUS_LIMIT);
+    uint64_t crept = 0;
+    for (uint64_t times = 0; times < 300; times += 1) {
+        const uint64_t id = 2000000 + 7919 * times % 5000 * FIXTURE_BATCH;
+        if (database_fixture_insert(&fixture, id, FIXTURE_BATCH - 2, 5) == TACTUS_OK) crept += 1;
+        EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    }
+    database_fixture_reopen(&fixture);
+    for (uint64_t batch = 0; batch < batches; batch += 1) {
+        const uint64_t id = 1 + batch * FIXTURE_BATCH;
+        enum tactus_status status = database_fixture_remove(&fixture, id, FIXTURE_BATCH);
+        for (uint32_t again = 0; status != TACTUS_OK; again += 1) {
+            EXPECT(again < 3);
+            EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+            status = database_fixture_remove(&fixture, id, FIXTURE_BATCH);
+        }
+    }
+    EXPECT(database_fixture_count(&fixture, NULL) == crept * (FIXTURE_BATCH - 2));
+    database_fixture_end(&fixture);
+}
+
+TEST(admission, small_commits_with_checkpoints_between_do_not_creep_past_the_limits)
+{
+    creep_up(1);
+    creep_up(2);
+    creep_up(3);
+}
+
+/* Behind a complete checkpoint the next beat was opened in haste or not: a reopen does the same. */
+static struct tactus_digest haste_digest(bool reopens)
+{
+    begin_small(3);
+    enum tactus_status refusal = TACTUS_OK;
+    const uint64_t batches = fill(&refusal);
+    for (uint64_t batch = 0; batch < batches / 3; batch += 1) {
+        const uint64_t id = 1 + batch * 2 * FIXTURE_BATCH;
+        EXPECT(database_fixture_remove(&fixture, id, FIXTURE_BATCH) == TACTUS_OK);
+        if (batch % 7 != 0) continue;
+        EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+        if (reopens) database_fixture_reopen(&fixture);
+    }
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    EXPECT(fixture.db->forest.schedule.beat > 100);
+    struct tactus_digest digest;
+    EXPECT(tactus_digest(fixture.db, &digest) == TACTUS_OK);
+    database_fixture_end(&fixture);
+    return digest;
+}
+
+TEST(admission, haste_is_the_same_whether_the_file_was_reopened_or_not)
+{
+    const struct tactus_digest one = haste_digest(false);
+    const struct tactus_digest other = haste_digest(true);
+    EXPECT(memcmp(&one, &other, sizeof one) == 0);
+}
+
 TEST(admission, checkpoints_alone_never_fill_a_file)
 {
     checkpoint_when_full(1);
