@@ -37,7 +37,6 @@ static struct block_frame *table_take_frame(struct grid_read *read)
 
 /* ---- One key in one table ------------------------------------------------------------------- */
 
-/* Blocks that the cache had are asked for their counts only: they were checked when they came. */
 static void table_lookup_read(
     struct table_lookup *lookup,
     enum table_lookup_stage stage,
@@ -46,7 +45,6 @@ static void table_lookup_read(
 )
 {
     grid_read_start(lookup->grid, &lookup->read, reference, type, lookup->format->tree);
-    lookup->is_fresh = lookup->read.stage != IO_DONE;
     lookup->stage = (uint8_t)stage;
 }
 
@@ -65,13 +63,18 @@ void table_lookup_start(
     table_lookup_read(lookup, TABLE_LOOKUP_ROOT, table_info_root(info), BLOCK_ROOT);
 }
 
+/* A block that was checked whole since it came into its frame, or is ours, is asked for its counts
+ * only. One that is merely in the cache may have failed its check, or never had one: a cursor or a
+ * lookup that was given up reads blocks that it does not look at. */
 static const char *table_lookup_root(struct table_lookup *lookup)
 {
     const uint8_t *block = lookup->frame->data;
     const struct table_format *format = lookup->format;
-    const char *fault = lookup->is_fresh ? table_root_fault(block, format, &lookup->info)
-                                         : table_root_size_fault(block, format, &lookup->info);
+    const char *fault = block_frame_is_checked(lookup->frame)
+                            ? table_root_size_fault(block, format, &lookup->info)
+                            : table_root_fault(block, format, &lookup->info);
     if (fault != NULL) return fault;
+    block_frame_note_checked(lookup->frame);
 
     const struct table_root root = table_root_decode(block);
     const uint32_t index = table_root_find(block, format, lookup->key);
@@ -113,9 +116,11 @@ static const char *table_lookup_leaf(struct table_lookup *lookup)
 {
     const uint8_t *block = lookup->frame->data;
     const struct table_format *format = lookup->format;
-    const char *fault = lookup->is_fresh ? table_leaf_fault(block, format, &lookup->range)
-                                         : table_leaf_size_fault(block, format, &lookup->range);
+    const char *fault = block_frame_is_checked(lookup->frame)
+                            ? table_leaf_size_fault(block, format, &lookup->range)
+                            : table_leaf_fault(block, format, &lookup->range);
     if (fault != NULL) return fault;
+    block_frame_note_checked(lookup->frame);
 
     const uint32_t index = table_leaf_find(block, format, lookup->key);
     if (index == table_leaf_count(block)) return "entries of a leaf do not ascend";
@@ -133,9 +138,11 @@ static const char *table_lookup_value(struct table_lookup *lookup)
 {
     const uint8_t *block = lookup->frame->data;
     const struct table_format *format = lookup->format;
-    const char *fault = lookup->is_fresh ? table_value_fault(block, format, &lookup->range)
-                                         : table_value_size_fault(block, format, &lookup->range);
+    const char *fault = block_frame_is_checked(lookup->frame)
+                            ? table_value_size_fault(block, format, &lookup->range)
+                            : table_value_fault(block, format, &lookup->range);
     if (fault != NULL) return fault;
+    block_frame_note_checked(lookup->frame);
 
     const struct record_shape *shape = &format->shape;
     const uint32_t count = table_value_count(block);
@@ -292,6 +299,7 @@ static const char *table_cursor_root(struct table_cursor *cursor)
     const uint8_t *block = cursor->root->data;
     const char *fault = table_root_fault(block, cursor->format, &cursor->info);
     if (fault != NULL) return fault;
+    block_frame_note_checked(cursor->root);
 
     const uint32_t leaf_count = table_root_decode(block).leaf_count;
     const uint32_t found = table_root_find(block, cursor->format, cursor->key);
@@ -326,6 +334,7 @@ static const char *table_cursor_leaf(struct table_cursor *cursor)
         table_root_range_at(root, cursor->format, &cursor->info, cursor->leaf_index);
     const char *fault = table_leaf_fault(cursor->leaf->data, cursor->format, &range);
     if (fault != NULL) return fault;
+    block_frame_note_checked(cursor->leaf);
 
     const uint32_t count = table_leaf_count(cursor->leaf->data);
     const bool is_positioned = cursor->is_positioned;
@@ -372,8 +381,9 @@ static void table_cursor_read_ahead(struct table_cursor *cursor)
     cursor->next_leaf_started = true;
 }
 
-/* Records are checked whole even if the block was in the cache: what a compaction merges, and what
- * a scan puts in order, must ascend. */
+/* Records are checked whole even if they were before: what a compaction merges, and what a scan
+ * puts in order, must ascend from block to block, too, and in a damaged table another parent, with
+ * another key range, may have named the same block. Root and leaf likewise. */
 static const char *table_cursor_value(struct table_cursor *cursor)
 {
     cursor->value = table_take_frame(table_cursor_value_read(cursor, cursor->block_index));
@@ -383,6 +393,7 @@ static const char *table_cursor_value(struct table_cursor *cursor)
     const uint8_t *block = cursor->value->data;
     const char *fault = table_value_fault(block, cursor->format, &range);
     if (fault != NULL) return fault;
+    block_frame_note_checked(cursor->value);
 
     cursor->records = table_value_records(block);
     cursor->count = table_value_count(block);

@@ -39,7 +39,6 @@ struct table_lookup {
 
     uint8_t stage;
     uint8_t filter; /* enum table_filter_answer */
-    bool is_fresh;  /* the block being read was not in the cache when it was asked for */
     enum tactus_status status;
     struct table_range range; /* what the parent says of the leaf or value block being read next */
     uint32_t leaf_index;      /* of the leaf, in the root */

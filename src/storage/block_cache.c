@@ -214,6 +214,7 @@ struct block_frame *block_cache_take(struct block_cache *cache)
     assert(frame->next == 0);
     frame->address = 0;
     frame->checksum = (struct checksum){0};
+    atomic_store_explicit(&frame->is_checked, false, memory_order_relaxed);
     frame->chances = 0;
     ref(cache, frame);
     lock_release(&cache->lock);
@@ -264,6 +265,7 @@ struct block_frame *block_cache_insert_read(
 {
     lock_acquire(&cache->lock);
     check_filled(frame, address);
+    assert(!block_frame_is_checked(frame));
     struct block_frame *result = find(cache, address, checksum);
     if (result != NULL) {
         unref(cache, frame);

@@ -16,7 +16,7 @@
  * Any thread may call, any time: one lock, held for short, guards the lists and counts. The data of
  * a frame is no concern of the lock: it is written by the one who took the frame, before it is
  * findable, and only read from then on. What a holder may read without the lock: data, address,
- * checksum. */
+ * checksum, is_checked. */
 #ifndef TACTUS_STORAGE_BLOCK_CACHE_H
 #define TACTUS_STORAGE_BLOCK_CACHE_H
 
@@ -24,6 +24,7 @@
 #include "base/checksum.h"
 #include "base/lock.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,11 +34,33 @@ struct block_frame {
     uint64_t address; /* 0: none yet; stays as long as there are references */
     struct checksum checksum;
 
+    /* More than the checksum holds: whoever reads blocks of this type has found that what is in it
+     * can be (keys ascend, counts fit), or we have built it. A block gets into the cache before
+     * that is known, and may be let go of unchecked. By the functions below. */
+    _Atomic bool is_checked;
+
     uint32_t references; /* under the lock, like all below */
     uint32_t next;       /* in the chain: index + 1; 0: the last */
     uint8_t chances;     /* turns of the clock's hand that it still survives */
     bool is_findable;    /* in the chain of its address */
 };
+
+/* For who holds a reference, of any thread, without the lock. Relaxed is enough: the flag hands
+ * over no data. What it speaks of, the bytes, came with the reference, and nobody changes them
+ * while one is held; two threads that check the same bytes find the same. Nor is it ever of other
+ * bytes: it is cleared under the lock when nobody has a reference, before anybody can get one to
+ * what comes next. */
+static inline bool block_frame_is_checked(const struct block_frame *frame)
+{
+    return atomic_load_explicit(&frame->is_checked, memory_order_relaxed);
+}
+
+/* The whole check held. Writes only once, so that threads can share the frame's cache line. */
+static inline void block_frame_note_checked(struct block_frame *frame)
+{
+    if (block_frame_is_checked(frame)) return;
+    atomic_store_explicit(&frame->is_checked, true, memory_order_relaxed);
+}
 
 struct block_cache {
     struct block_frame *frames; /* from the budget, like all below */
@@ -72,7 +95,7 @@ struct block_frame *block_cache_find(
 bool block_cache_has_address(struct block_cache *cache, uint64_t address);
 
 /* A frame to fill, with one reference; its address is 0, its data whatever it was, its header (the
- * first 128 bytes) zero. Evicts where it must. */
+ * first 128 bytes) zero; it is not checked. Evicts where it must. */
 struct block_frame *block_cache_take(struct block_cache *cache);
 
 /* Makes a taken frame findable under its new address; what was there before is dropped (C2), and
@@ -81,10 +104,11 @@ void block_cache_insert(
     struct block_cache *cache, struct block_frame *frame, uint64_t address, struct checksum checksum
 );
 
-/* The same for a frame that was filled by reading this block; gives the frame to go on with, which
- * the caller's reference is to. If the address has content already, that stays: this very block,
- * which another thread has read meanwhile, then takes the place of the given frame; of another
- * block (the address was written anew) the given frame is not findable, and good all the same. */
+/* The same for a frame that was filled by reading this block, and is not checked yet; gives the
+ * frame to go on with, which the caller's reference is to. If the address has content already,
+ * that stays: this very block, which another thread has read meanwhile, then takes the place of the
+ * given frame; of another block (the address was written anew) the given frame is not findable, and
+ * good all the same. */
 struct block_frame *block_cache_insert_read(
     struct block_cache *cache, struct block_frame *frame, uint64_t address, struct checksum checksum
 );

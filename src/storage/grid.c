@@ -489,6 +489,7 @@ struct block_reference grid_write_start(
             frame->data, address, grid->options.layout->block_size, grid->options.file_id
         ) == NULL
     );
+    block_frame_note_checked(frame); /* it is ours */
     /* First findable, then written: no one may read the address from the disk before. */
     block_cache_insert(cache_of(grid), frame, address, reference.checksum);
 

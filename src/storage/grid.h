@@ -181,7 +181,8 @@ enum tactus_status grid_read_finish(struct grid *grid, struct grid_read *read);
 enum tactus_status grid_read_failed(struct grid *grid, const struct grid_read *read);
 
 /* The block if it is in a frame, referenced; else NULL. Nothing but its identity is checked: type
- * and tree were, by the read or the write that brought it. */
+ * and tree were, by the read or the write that brought it. Whether its content was, too, says
+ * block_frame_is_checked(). */
 struct block_frame *grid_cached(struct grid *grid, struct block_reference reference);
 
 /* Gives back a reference. */

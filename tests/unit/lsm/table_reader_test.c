@@ -1,5 +1,6 @@
 #include "lsm/table_reader.h"
 
+#include "base/bytes.h"
 #include "base/integer.h"
 #include "storage/layout.h"
 #include "support/table_fixture.h"
@@ -445,6 +446,144 @@ TEST(table_reader, hostile_filters_give_a_status_or_an_answer)
     }
     maybe(hidden > 0); /* a bit that is missing: verify's to find */
     if (seeds.count >= 100) EXPECT(corrupt > seeds.count / 4);
+}
+
+/* ---- Blocks whose checksums hold, and whose records do not ascend --------------------------- */
+
+static struct block_frame *read_block(struct block_reference reference, enum block_type type)
+{
+    struct grid_read read = {0};
+    grid_read_start(&fixture.storage.grid, &read, reference, type, fixture.format.tree);
+    EXPECT(grid_read_finish(&fixture.storage.grid, &read) == TACTUS_OK);
+    return read.frame;
+}
+
+/* A copy of the block, to be changed and written elsewhere; its header is to be sealed anew. */
+static struct block_frame *copy_block(struct block_reference reference, enum block_type type)
+{
+    struct block_frame *from = read_block(reference, type);
+    struct block_frame *frame = grid_frame_take(&fixture.storage.grid);
+    bytes_copy(frame->data, from->data, 4096);
+    grid_unref(&fixture.storage.grid, from);
+    return frame;
+}
+
+static struct block_reference write_block(struct block_frame *frame, uint64_t address)
+{
+    const struct block_reference reference =
+        grid_write_start(&fixture.storage.grid, frame, address);
+    grid_unref(&fixture.storage.grid, frame);
+    return reference;
+}
+
+/* Swaps two records of value block `index`, and seals it, its leaf and the root anew: everything
+ * but the order is as it should be. Nothing is cached then. */
+static void damage_value(uint32_t index)
+{
+    const struct table_format *format = &fixture.format;
+    struct block_frame *root = copy_block(table_info_root(&info), BLOCK_ROOT);
+    const struct table_root_entry root_entry = table_root_entry_at(root->data, format, 0);
+    struct block_frame *leaf = copy_block(root_entry.reference, BLOCK_LEAF);
+    const struct table_leaf_entry entry = table_leaf_entry_at(leaf->data, format, index);
+    const struct block_reference from = {.address = entry.address, .checksum = entry.checksum};
+    struct block_frame *value = copy_block(from, BLOCK_VALUE);
+
+    uint8_t *records = value->data + BLOCK_HEADER_SIZE;
+    uint8_t spare[128];
+    bytes_copy(spare, records + 5 * 128, 128);
+    bytes_copy(records + 5 * 128, records + 20 * 128, 128);
+    bytes_copy(records + 20 * 128, spare, 128);
+    const struct block_reference to = write_block(value, 3001);
+
+    const uint32_t count = table_leaf_count(leaf->data); /* docs/format.md: two keys, then these */
+    uint8_t *addresses = leaf->data + BLOCK_HEADER_SIZE + count * 16;
+    store_u64(addresses + index * 8, to.address);
+    checksum_store(addresses + count * 8 + index * 16, to.checksum);
+    EXPECT(table_leaf_entry_at(leaf->data, format, index).address == to.address);
+    const struct block_reference leaf_to = write_block(leaf, 3002);
+
+    uint8_t *references =
+        root->data + BLOCK_HEADER_SIZE + table_root_decode(root->data).leaf_count * 8;
+    store_u64(references, leaf_to.address);
+    checksum_store(references + 16, leaf_to.checksum);
+    EXPECT(block_reference_equal(table_root_entry_at(root->data, format, 0).reference, leaf_to));
+    const struct block_reference root_to = write_block(root, 3003);
+    info.address = root_to.address;
+    info.checksum = root_to.checksum;
+    table_fixture_reopen(&fixture);
+}
+
+static void expect_corrupt(uint64_t index)
+{
+    uint8_t record[128];
+    bool found = false;
+    fault_clear(&fixture.storage.fault);
+    EXPECT(table_fixture_lookup(&fixture, &info, key_of(index), record, &found) == PROGRESS_FAILED);
+    EXPECT(fixture.storage.fault.status == TACTUS_CORRUPT);
+    EXPECT(fixture.storage.fault.address == 3001);
+}
+
+static bool is_checked(struct block_reference reference, enum block_type type)
+{
+    struct block_frame *frame = read_block(reference, type);
+    const bool is_checked = block_frame_is_checked(frame);
+    grid_unref(&fixture.storage.grid, frame);
+    return is_checked;
+}
+
+TEST(table_reader, a_block_is_checked_once_it_was_looked_at_or_is_ours)
+{
+    begin();
+    const struct block_reference root = table_info_root(&info);
+    EXPECT(is_checked(root, BLOCK_ROOT)); /* built by us */
+    table_fixture_reopen(&fixture);
+    EXPECT(!is_checked(root, BLOCK_ROOT)); /* read, and not looked at */
+    uint8_t record[128];
+    bool found;
+    EXPECT(table_fixture_lookup(&fixture, &info, key_of(5), record, &found) == PROGRESS_DONE);
+    EXPECT(is_checked(root, BLOCK_ROOT));
+
+    table_fixture_reopen(&fixture);
+    EXPECT(!is_checked(root, BLOCK_ROOT));
+    struct table_cursor cursor;
+    cursor_start(&cursor, key_of(0), false);
+    EXPECT(table_fixture_advance(&fixture, &cursor) == PROGRESS_DONE);
+    EXPECT(block_frame_is_checked(cursor.leaf) && block_frame_is_checked(cursor.value));
+    table_cursor_stop(&cursor);
+    EXPECT(is_checked(root, BLOCK_ROOT));
+    table_fixture_end(&fixture);
+}
+
+TEST(table_reader, a_block_that_failed_its_check_fails_again_from_the_cache)
+{
+    begin();
+    damage_value(0);
+    expect_corrupt(5);
+    const uint64_t reads = fixture.storage.grid.statistics.blocks_read;
+    expect_corrupt(5);
+    expect_corrupt(20);
+    EXPECT(fixture.storage.grid.statistics.blocks_read == reads);
+    EXPECT(fixture.storage.grid.cache.pinned_count == 0);
+    table_fixture_end(&fixture);
+}
+
+TEST(table_reader, a_block_that_was_read_ahead_in_vain_is_checked_when_it_is_asked_for)
+{
+    begin();
+    damage_value(1);
+    struct table_cursor cursor;
+    cursor_start(&cursor, key_of(0), false);
+    EXPECT(table_fixture_advance(&fixture, &cursor) == PROGRESS_DONE);
+    EXPECT(!table_cursor_is_end(&cursor));
+    while (fixture.storage.grid.reads_in_flight > 0)
+        grid_wait(&fixture.storage.grid);
+    table_cursor_stop(&cursor);
+
+    const uint64_t reads = fixture.storage.grid.statistics.blocks_read;
+    expect_corrupt(31 + 5);
+    EXPECT(fixture.storage.grid.statistics.blocks_read == reads);
+    EXPECT(fixture.storage.grid.cache.pinned_count == 0);
+    table_fixture_end(&fixture);
 }
 
 TEST_MAIN()
