@@ -77,8 +77,9 @@ struct bench_engine {
     bool (*overwrite
     )(void *store, const struct bench_object *objects, uint32_t count, struct bench_failure *failure
     );
-    /* Nothing is left to replay. With `settle`, no work that was put off is left either. */
-    bool (*checkpoint)(void *store, bool settle, struct bench_failure *failure);
+    /* Nothing is left to replay. With `settle`, no work that was put off is left either; *idle_ns
+     * is then for how long, at the end, it only looked whether any came up, which is no work. */
+    bool (*checkpoint)(void *store, bool settle, uint64_t *idle_ns, struct bench_failure *failure);
     /* objects[i] is that of ids[i], all zero if it is absent. */
     bool (*get
     )(void *store,

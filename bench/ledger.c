@@ -179,7 +179,8 @@ static bool transaction(
 
     const uint64_t every = settings->checkpoint_every;
     if (every == 0 || phase->transactions % every != 0) return true;
-    const bool checkpointed = engine->checkpoint(run->store, false, run->failure);
+    uint64_t idle_ns;
+    const bool checkpointed = engine->checkpoint(run->store, false, &idle_ns, run->failure);
     latencies_add(&phase->checkpoints, process_clock_ns() - after_ns);
     return checkpointed;
 }
@@ -214,10 +215,11 @@ static bool transactions(struct run *run, enum bench_phase_kind kind, uint64_t c
 static bool volume_end(struct run *run, uint64_t begin_ns)
 {
     struct bench_result *result = run->result;
-    if (!run->engine->checkpoint(run->store, true, run->failure)) return false;
+    uint64_t idle_ns;
+    if (!run->engine->checkpoint(run->store, true, &idle_ns, run->failure)) return false;
     struct bench_volume *volume = &result->volumes[result->volume_count];
     result->volume_count += 1;
-    volume->seconds = (double)(process_clock_ns() - begin_ns) / 1e9;
+    volume->seconds = (double)(process_clock_ns() - begin_ns - idle_ns) / 1e9;
     run->engine->figures(run->store, &volume->figures);
     volume->file = process_file_bytes(run->path);
     return true;
@@ -251,8 +253,9 @@ static bool fill(struct run *run)
     if (good && settings->volumes > 0 && !is_interrupted(run)) good = overwrite_all(run);
     if (good && !is_interrupted(run)) {
         const uint64_t begin_ns = process_clock_ns();
-        good = run->engine->checkpoint(run->store, true, run->failure);
-        result->settle_seconds = (double)(process_clock_ns() - begin_ns) / 1e9;
+        uint64_t idle_ns = 0;
+        good = run->engine->checkpoint(run->store, true, &idle_ns, run->failure);
+        result->settle_seconds = (double)(process_clock_ns() - begin_ns - idle_ns) / 1e9;
     }
 
     process_usage(&after);

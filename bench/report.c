@@ -99,7 +99,7 @@ static const struct {
     [INSERT_WRITTEN] = {"insert_device_bytes_written", "written while inserting, MiB", 1, BYTES},
     [INSERT_WRITTEN_PER_TRANSACTION] =
         {"insert_device_bytes_per_transaction", "  bytes / transaction", 0, NUMBER},
-    [DEVICE_WRITTEN] = {"device_bytes_written", "written in all, settled, MiB", 1, BYTES},
+    [DEVICE_WRITTEN] = {"device_bytes_written", "written since the open, settled, MiB", 1, BYTES},
     [DEVICE_WRITTEN_TO_LOGICAL] = {"device_written_to_logical", "  / logical", 2, NUMBER},
     [DEVICE_READ] = {"device_bytes_read", "read from the device, MiB", 1, BYTES},
     [WRITTEN_JOURNAL] = {"journal_bytes_written", "journal written, MiB", 1, BYTES},

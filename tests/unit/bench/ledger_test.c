@@ -84,8 +84,11 @@ static bool fake_overwrite(
     return true;
 }
 
-static bool fake_checkpoint(void *store, bool settle, struct bench_failure *failure)
+static bool fake_checkpoint(
+    void *store, bool settle, uint64_t *idle_ns, struct bench_failure *failure
+)
 {
+    *idle_ns = 0;
     (void)store;
     (void)failure;
     fake.checkpoints += 1;
