@@ -49,7 +49,6 @@ struct compaction_choice compaction_pick(
         sweep_to(&sweep, table);
         if (sweep.between > overlap_max || sweep.between >= choice.overlap_count) continue;
         choice.table = table;
-        choice.overlap = sweep.between == 0 ? NULL : sweep.lower;
         choice.overlap_count = sweep.between;
     }
     if (choice.table == NULL) choice.overlap_count = 0;
@@ -72,7 +71,6 @@ struct compaction_choice compaction_pick_in_haste(const struct manifest *manifes
             continue;
         }
         choice.table = table;
-        choice.overlap = sweep.between == 0 ? NULL : sweep.lower;
         choice.overlap_count = sweep.between;
     }
     if (choice.table == NULL) choice.overlap_count = 0;

@@ -15,9 +15,8 @@
 #include <stdint.h>
 
 struct compaction_choice {
-    const struct table_info *table;   /* NULL: none overlaps at most so many */
-    const struct table_info *overlap; /* the first table of B that it overlaps, or NULL */
-    uint32_t overlap_count;
+    const struct table_info *table; /* NULL: none overlaps at most so many */
+    uint32_t overlap_count;         /* tables of B that it overlaps */
 };
 
 /* The table of `a` that overlaps the fewest tables of `b`, at most `overlap_max`. O(|a| + |b|). */

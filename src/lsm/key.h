@@ -90,15 +90,6 @@ static inline struct key key_successor(struct key key)
     return key;
 }
 
-/* The key before; the caller knows that there is one. */
-static inline struct key key_predecessor(struct key key)
-{
-    if (key.word[2] == 0 && key.word[1] == 0) key.word[0] -= 1;
-    if (key.word[2] == 0) key.word[1] -= 1;
-    key.word[2] -= 1;
-    return key;
-}
-
 /* Whether a key fits a width: what is read from a file may have been given any width. */
 static inline bool key_fits(struct key key, enum key_bits bits)
 {

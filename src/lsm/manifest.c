@@ -66,14 +66,6 @@ uint64_t manifest_level_limit(const struct manifest *manifest, uint8_t level)
     return limit;
 }
 
-uint32_t manifest_table_count(const struct manifest *manifest)
-{
-    uint32_t count = 0;
-    for (uint8_t level = 0; level < LEVELS; level += 1)
-        count += manifest->levels[level].count;
-    return count;
-}
-
 bool manifest_is_bottom(
     const struct manifest *manifest, uint8_t level, struct key key_min, struct key key_max
 )

@@ -51,8 +51,6 @@ bool manifest_room(const struct manifest *manifest, uint32_t table_count);
  * the end of a bar none has more. Within a bar an odd level may have one more. */
 uint64_t manifest_level_limit(const struct manifest *manifest, uint8_t level);
 
-uint32_t manifest_table_count(const struct manifest *manifest);
-
 /* Whether no level below `level` has a table in this range: tombstones may be dropped there. */
 bool manifest_is_bottom(
     const struct manifest *manifest, uint8_t level, struct key key_min, struct key key_max

@@ -352,17 +352,3 @@ uint32_t tree_overlap_max(const struct tree *tree, uint8_t level)
     const struct manifest_level *levels = tree->manifest.levels;
     return compaction_pick_overlap_max(&levels[level], &levels[level + 1]);
 }
-
-uint64_t tree_table_blocks_max(const struct tree *tree)
-{
-    return tree->format.geometry.blocks_max;
-}
-
-uint64_t tree_record_count(const struct tree *tree)
-{
-    uint64_t count = (uint64_t)tree->mutable->count + tree->immutable->count;
-    for (uint8_t level = 0; level < LEVELS; level += 1) {
-        count += tree->manifest.levels[level].record_count;
-    }
-    return count;
-}

@@ -188,10 +188,4 @@ uint32_t tree_table_count(const struct tree *tree, uint8_t level);
 /* The most tables of `level` + 1 that one table of `level` overlaps; 0 for the last level. */
 uint32_t tree_overlap_max(const struct tree *tree, uint8_t level);
 
-/* Blocks of one full table: value blocks, leaves, root. */
-uint64_t tree_table_blocks_max(const struct tree *tree);
-
-/* Records in levels, and in memory: an upper bound of what the tree holds. */
-uint64_t tree_record_count(const struct tree *tree);
-
 #endif

@@ -60,4 +60,13 @@ enum progress table_fixture_lookup(
 /* Advances until the cursor is DONE or FAILED. */
 enum progress table_fixture_advance(struct table_fixture *fixture, struct table_cursor *cursor);
 
+/* The key before; the caller knows that there is one. */
+static inline struct key key_predecessor(struct key key)
+{
+    if (key.word[2] == 0 && key.word[1] == 0) key.word[0] -= 1;
+    if (key.word[2] == 0) key.word[1] -= 1;
+    key.word[2] -= 1;
+    return key;
+}
+
 #endif
