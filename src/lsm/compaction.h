@@ -190,7 +190,8 @@ void compaction_begin(struct compaction *compaction);
  *   PROGRESS_FAILED  a block cannot be read, or is not what a table's block must be; the pool's
  *                    fault says which, and nothing is pinned any more
  *
- * Writes may still be in flight when it is done: grid_writes_finish() before a checkpoint. */
+ * Writes may still be in flight when it is done: a checkpoint waits until those before its mark
+ * are written through. */
 enum progress compaction_advance(struct compaction *compaction, uint64_t target);
 bool compaction_is_finished(const struct compaction *compaction);
 

@@ -23,7 +23,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The most frames that one lookup pins at once, for grid_options.pinned_frames_max. */
+/* The most frames that a lookup pins between two calls, for grid_options.pinned_frames_max. The one
+ * that is being advanced pins another for a moment: if the next block is in the cache, it is taken
+ * before the last one is given back. So whoever runs any number side by side counts one more. */
 enum { LOOKUP_FRAMES = 1 };
 
 enum lookup_answer { LOOKUP_ABSENT = 1, LOOKUP_FOUND };

@@ -216,7 +216,7 @@ enum tactus_status manifest_log_compact(struct manifest_log *log);
 void manifest_log_forfeit(struct manifest_log *log);
 
 /* For the checkpoint: closes the open block, if there is one, and gives the references. They are
- * good once grid_writes_finish() has said OK. Acquires nothing. */
+ * good once a grid_write_mark() taken after it is written through. Acquires nothing. */
 void manifest_log_close(struct manifest_log *log, struct manifest_log_references *references);
 
 /* Drops what the open block and reads pin, without writing it: for closing a database. */

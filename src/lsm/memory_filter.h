@@ -11,7 +11,9 @@
 #include <stdint.h>
 
 /* F1  Every key that was added since the last clear may be contained, under its label; others are
- *     with a chance of two in a hundred, while at most key_count_max were added. */
+ *     with a chance of two in a hundred, while at most key_count_max were added. That is the chance
+ *     for one label: who asks under several, as there are after one filter has taken in another,
+ *     meets a stranger under each with that chance. */
 struct memory_filter {
     uint64_t *words; /* borrowed from the memory budget */
     uint32_t word_count;

@@ -74,8 +74,8 @@ bool table_builder_is_empty(const struct table_builder *builder); /* open, witho
 bool table_builder_is_full(const struct table_builder *builder);  /* has to be finished now */
 
 /* Writes what is left: the filter, and the root last. The table is not empty. `info` is complete
- * but for its level, which is 0; its blocks are durable once grid_writes_finish() and a flush say
- * so. */
+ * but for its level, which is 0; its blocks are durable once all writes before a grid_write_mark()
+ * taken now are written through, and flushed. */
 void table_builder_finish(struct table_builder *builder, struct table_info *info);
 
 /* Gives the frames back and forgets the table, whose addresses stay acquired: for an open table

@@ -30,7 +30,8 @@ enum table_filter_answer {
 };
 
 /* Root, filter block, leaf, value block: one after the other, for each leads to the next. Holds a
- * frame by reference while it needs it: one at a time. */
+ * frame by reference while it needs it: one at a time, but for the next one, which may be taken
+ * from the cache within a call before the last one is given back. */
 struct table_lookup {
     const struct table_format *format; /* kept until the end, as is grid */
     struct grid *grid;

@@ -195,7 +195,7 @@ struct block_frame *grid_frame_take(struct grid *grid);
 /* Seals the block and starts to write it at `address`, which must be acquired, or be the next of a
  * reservation, and within block_count. The caller has set type, tree, size, snapshot and metadata
  * in the header, and keeps its own reference: the frame may be read on, but not changed. Waits for
- * a slot if none is free. In a poisoned grid nothing is written; grid_writes_finish() says so. */
+ * a slot if none is free. In a poisoned grid nothing is written; grid_status() says so. */
 struct block_reference grid_write_start(
     struct grid *grid, struct block_frame *frame, uint64_t address
 );
@@ -212,12 +212,14 @@ bool grid_can_write(const struct grid *grid);
 
 /* A mark behind every write started so far, and whether all writes before a mark have reached the
  * device (not: are durable): later ones do not hold it up. False for good once one of them failed.
- * Takes note of nothing, grid_poll() does; so another thread than the grid's may ask, too. */
+ * A checkpoint takes the marks of owner and view, and flushes once both are written through. */
 uint64_t grid_write_mark(const struct grid *grid);
+
+/* Takes note of nothing, grid_poll() does; so another thread than the grid's may ask this, too. */
 bool grid_written_through(const struct grid *grid, uint64_t mark);
 
 /* Waits for all writes of this thread's. OK: they reached the device (not: are durable); POISONED.
- * Before a checkpoint's flush this is done for the owner and for every view. */
+ * For who has nothing else to do meanwhile. */
 enum tactus_status grid_writes_finish(struct grid *grid);
 
 /* Whoever learns otherwise that a write or flush failed says so here; keeps the fault, returns

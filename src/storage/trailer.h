@@ -52,7 +52,8 @@ bool trailer_write_is_over(const struct trailer_writer *writer);
 /* Starts to write the next block; waits if the grid has no slot for it. */
 void trailer_write_next(struct trailer_writer *writer, struct grid *grid);
 
-/* Starts to write all blocks, in order; grid_writes_finish() waits for them. */
+/* Starts to write all blocks, in order; they are written once a grid_write_mark() taken after it is
+ * written through. */
 struct trailer_reference trailer_write(struct grid *grid, const struct trailer_source *source);
 
 /* Where blocks come from: a grid, or, before there is one, the file itself. */

@@ -15,7 +15,7 @@ static struct storage_fixture_options storage_options(const struct lsm_fixture_o
         .block_count_max = options->block_count_max,
         .cache_frames = options->cache_frames,
         .pinned_frames_max = MANIFEST_LOG_FRAMES + COMPACTION_FRAMES + SCAN_TREE_FRAMES +
-                             LSM_FIXTURE_LOOKUPS * LOOKUP_FRAMES,
+                             LSM_FIXTURE_LOOKUPS * LOOKUP_FRAMES + 1,
         .read_only = options->overlay_count > 0,
     };
 }
