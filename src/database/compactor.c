@@ -49,10 +49,7 @@ uint32_t compactor_frames(void)
 }
 
 void compactor_init(
-    struct compactor *compactor,
-    struct budget *budget,
-    struct grid *owner,
-    struct reactor *reactor
+    struct compactor *compactor, struct budget *budget, struct grid *owner, struct reactor *reactor
 )
 {
     if (has_reactor(compactor)) reactor = &compactor->reactor;

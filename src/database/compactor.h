@@ -31,10 +31,7 @@ uint32_t compactor_frames(void);
 
 /* Takes its memory, right after the owner's grid. `reactor`: the owner's. */
 void compactor_init(
-    struct compactor *compactor,
-    struct budget *budget,
-    struct grid *owner,
-    struct reactor *reactor
+    struct compactor *compactor, struct budget *budget, struct grid *owner, struct reactor *reactor
 );
 
 /* Ends view, thread and reactor: before the owner's grid is closed, after the worker was joined and

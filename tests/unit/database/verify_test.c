@@ -504,8 +504,8 @@ static uint64_t forge_copy(struct forgery *forgery)
     struct superblock_disk *disk = (struct superblock_disk *)(void *)forgery->bytes;
     uint8_t *released = block_at(forgery, disk->released.last.address) + BLOCK_HEADER_SIZE;
     uint64_t bit = 0;
-    while ((released[bit / 8] >> bit % 8 & 1) == 0 ||
-           block_at(forgery, bit + 1)[54] > BLOCK_STATE) {
+    while ((released[bit / 8] >> bit % 8 & 1) == 0 || block_at(forgery, bit + 1)[54] > BLOCK_STATE
+    ) {
         bit += 1;
     }
     const uint64_t copy = bit + 1;
