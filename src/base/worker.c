@@ -25,6 +25,7 @@ static void *worker_run(void *argument)
     struct worker *worker = argument;
     (void)pthread_setname_np(pthread_self(), "tactus"); /* for whoever debugs the host */
     must(pthread_mutex_lock(&worker->mutex));
+    stage_set(worker, WORKER_IDLE);
     while (worker->stage != WORKER_ENDING) { /* ends by worker_close */
         if (worker->stage == WORKER_BUSY) {
             must(pthread_mutex_unlock(&worker->mutex));
@@ -75,11 +76,17 @@ enum tactus_status worker_open(
 {
     assert(job != NULL);
     *worker =
-        (struct worker){.job = job, .context = context, .pid = getpid(), .stage = WORKER_IDLE};
+        (struct worker){.job = job, .context = context, .pid = getpid(), .stage = WORKER_BEGINNING};
     must(pthread_mutex_init(&worker->mutex, NULL));
     must(pthread_cond_init(&worker->changed, NULL));
     const int result = thread_create(worker);
-    if (result == 0) return TACTUS_OK;
+    if (result == 0) {
+        must(pthread_mutex_lock(&worker->mutex));
+        while (worker->stage == WORKER_BEGINNING) /* ends: the thread has been made */
+            must(pthread_cond_wait(&worker->changed, &worker->mutex));
+        must(pthread_mutex_unlock(&worker->mutex));
+        return TACTUS_OK;
+    }
 
     must(pthread_cond_destroy(&worker->changed));
     must(pthread_mutex_destroy(&worker->mutex));

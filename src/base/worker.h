@@ -28,6 +28,7 @@ enum { WORKER_STACK_SIZE = 256 * 1024 };
 
 enum worker_stage {
     WORKER_CLOSED = 0,
+    WORKER_BEGINNING, /* inside worker_open */
     WORKER_IDLE,
     WORKER_BUSY, /* told to do the job, and not yet through */
     WORKER_ENDING
@@ -44,7 +45,8 @@ struct worker {
     enum worker_stage stage;
 };
 
-/* Starts the thread, which waits. IO: the system gives no thread (the fault, which may be NULL, has
+/* Starts the thread, and returns when it waits: whatever memory the system takes for it is taken
+ * then. IO: the system gives no thread (the fault, which may be NULL, has
  * the errno); the worker is closed then, and its owner does the job itself. */
 enum tactus_status worker_open(
     struct worker *worker, void (*job)(void *context), void *context, struct fault *fault
