@@ -201,6 +201,7 @@ enum tactus_status inspect_tables(struct inspect *inspect)
         inspect_number(writer, "tree", table->tree);
         inspect_text(writer, "name", name);
         inspect_number(writer, "level", table->level);
+        if (table->run != 0) inspect_number(writer, "run", table->run);
         inspect_number(writer, "root", table->address);
         if (table->copy_address != 0) inspect_number(writer, "copy", table->copy_address);
         inspect_checksum(writer, "checksum", table->checksum);

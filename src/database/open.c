@@ -32,6 +32,7 @@ static struct scan_tree_options scan_options_of(tactus_db *db)
         options.runs_max = max_u32(options.runs_max, tree_runs_max(&tree_options));
         options.permutation_max = max_u32(options.permutation_max, 2 * tree_options.record_max);
     }
+    options.level_runs_max = tree_level_runs_max(db->sizing->runs_max);
     return options;
 }
 
@@ -84,8 +85,9 @@ static uint32_t cache_frames_of(const tactus_db *db, uint32_t pinned)
 void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *overlay)
 {
     const struct file_options *file = &db->superblock.options;
+    const uint32_t scan_frames = scan_tree_frames(tree_level_runs_max(db->sizing->runs_max));
     const uint32_t pinned =
-        FOREST_FRAMES + CHECKPOINT_FRAMES + (db->query_count_max + 1) * SCAN_TREE_FRAMES;
+        FOREST_FRAMES + CHECKPOINT_FRAMES + (db->query_count_max + 1) * scan_frames;
     const struct grid_options grid_options = {
         .reactor = &db->reactor,
         .layout = &db->layout,

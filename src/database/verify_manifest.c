@@ -168,6 +168,7 @@ static int table_compare(const void *left, const void *right)
     const struct table_info *b = right;
     if (a->tree != b->tree) return a->tree < b->tree ? -1 : 1;
     if (a->level != b->level) return a->level < b->level ? -1 : 1;
+    if (a->run != b->run) return a->run > b->run ? -1 : 1;
     return key_compare(a->key_min, b->key_min);
 }
 
@@ -180,19 +181,31 @@ static uint64_t level_limit(const struct verify *verify, uint32_t level)
     return limit;
 }
 
+static bool is_same_level(const struct table_info *a, const struct table_info *b)
+{
+    return a != NULL && a->tree == b->tree && a->level == b->level;
+}
+
 static void levels_look(struct verify *verify)
 {
+    const struct sizing *sizing = verify->bootstrap.sizing;
     uint64_t in_level = 0;
+    uint64_t runs = 0;
     for (uint64_t index = 0; index < verify->table_count; index += 1) {
         const struct table_info *table = &verify->tables[index];
         const struct table_info *before = index == 0 ? NULL : &verify->tables[index - 1];
         const struct verify_want want = {
             .reference = table_info_root(table), .type = BLOCK_ROOT, .table = table};
-        const bool is_first =
-            before == NULL || before->tree != table->tree || before->level != table->level;
+        const bool is_first = !is_same_level(before, table);
+        const bool is_same_run = !is_first && before->run == table->run;
         in_level = is_first ? 1 : in_level + 1;
-        if (!is_first && !key_less(before->key_max, table->key_min)) {
-            verify_block_fault(verify, &want, "the table overlaps the one before it in its level");
+        runs = is_first ? 1 : runs + (is_same_run ? 0 : 1);
+        if (is_same_run && !key_less(before->key_max, table->key_min)) {
+            verify_block_fault(verify, &want, "the table overlaps the one before it in its run");
+        }
+        if ((table->run == 0) != (sizing->runs_max[table->level] == 1) ||
+            runs > manifest_level_runs_bound(sizing->runs_max[table->level])) {
+            verify_block_fault(verify, &want, "the table is in a run that its level cannot have");
         }
         if (in_level == level_limit(verify, table->level) + 1) {
             verify_block_fault(verify, &want, "the level has more tables than its limit");

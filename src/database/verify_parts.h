@@ -43,7 +43,9 @@ struct verify {
     uint64_t blocks_read;
     uint64_t bytes_read;
     uint64_t record_count;
-    bool has_tombstones; /* the table at hand */
+    bool has_tombstones;  /* the table at hand */
+    uint64_t built;       /* likewise: what its blocks name as the first beat that sees them */
+    uint64_t stale_count; /* likewise: records in its blocks below its bounds (R18) */
     uint64_t entry_count;
 };
 

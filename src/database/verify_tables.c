@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/integer.h"
 #include "forest/codec.h"
 
 #include "base/poison.h"
@@ -80,17 +81,29 @@ static void filter_look(struct record_rules *rules, const uint8_t *record)
     rules->hidden_by = index;
 }
 
+/* `first`: how many records of the table lie in blocks before this one. Those below its bounds are
+ * nobody's any more; the manifest must count as many of them as the bounds leave out. */
 static void records_look(
     struct verify *verify,
     const struct verify_want *want,
     struct record_rules *rules,
-    const uint8_t *block
+    uint64_t first
 )
 {
+    const uint8_t *block = verify->blocks[2];
     const uint32_t count = table_value_count(block);
     const uint8_t *record = table_value_records(block);
-    verify->record_count += count;
-    for (uint32_t index = 0; index < count; index += 1) {
+    const uint32_t stale = rules->format->kernels->lower_bound(
+        &rules->format->shape, record, count, want->table->key_min
+    );
+    if (stale != min_u64(verify->stale_count - min_u64(verify->stale_count, first), count)) {
+        verify_block_fault(
+            verify, want, "the table's bounds hold not as many records as they should"
+        );
+    }
+    record += (uint64_t)stale * rules->format->shape.record_size;
+    verify->record_count += count - stale;
+    for (uint32_t index = stale; index < count; index += 1) {
         const char *what = record_fault(rules, record);
         if (what != NULL) verify_block_fault(verify, want, what);
         if (record_is_tombstone(&rules->format->shape, record)) verify->has_tombstones = true;
@@ -105,8 +118,23 @@ static void records_look(
 static bool table_block_read(struct verify *verify, const struct verify_want *want, uint32_t slot)
 {
     if (!verify_block_read(verify, want, slot)) return false;
-    if (block_header_read(verify->blocks[slot])->snapshot == want->table->snapshot_min) return true;
+    if (block_header_read(verify->blocks[slot])->snapshot == verify->built) return true;
     verify_block_fault(verify, want, "the block was written in another beat than its table");
+    return true;
+}
+
+/* A trimmed table is seen since its last trim, its blocks are what they were before. */
+static bool root_read(struct verify *verify, const struct verify_want *want)
+{
+    if (!verify_block_read(verify, want, 0)) return false;
+    verify->built = block_header_read(verify->blocks[0])->snapshot;
+    const bool may_be_trimmed = verify->formats[want->table->tree].trims;
+    if (verify->built == want->table->snapshot_min ||
+        (may_be_trimmed && verify->built < want->table->snapshot_min)) {
+        return true;
+    }
+    verify_block_fault(verify, want, "the block was written in another beat than its table");
+    verify->built = want->table->snapshot_min;
     return true;
 }
 
@@ -115,7 +143,8 @@ static void value_look(
     const struct table_info *table,
     struct record_rules *rules,
     const struct table_leaf_entry *entry,
-    const struct table_range *range
+    const struct table_range *range,
+    uint64_t first
 )
 {
     const struct verify_want want = {
@@ -129,7 +158,7 @@ static void value_look(
         verify_block_fault(verify, &want, what);
         return;
     }
-    records_look(verify, &want, rules, verify->blocks[2]);
+    records_look(verify, &want, rules, first);
 }
 
 static void leaf_look(
@@ -140,6 +169,9 @@ static void leaf_look(
 )
 {
     const struct table_format *format = rules->format;
+    const uint64_t blocks_before = (uint64_t)leaf_index * format->geometry.leaf_fanout;
+    const uint64_t first_live = verify->stale_count / format->geometry.records_per_block;
+    if (blocks_before + format->geometry.leaf_fanout <= first_live) return;
     const struct verify_want want = {
         .reference = table_root_entry_at(verify->blocks[0], format, leaf_index).reference,
         .type = BLOCK_LEAF,
@@ -156,11 +188,14 @@ static void leaf_look(
         return;
     }
     const uint32_t count = table_leaf_count(leaf);
-    for (uint32_t index = 0; index < count && verify->status == TACTUS_OK; index += 1) {
+    const uint64_t record_count = table_root_decode(verify->blocks[0]).record_count;
+    uint32_t index = blocks_before < first_live ? (uint32_t)(first_live - blocks_before) : 0;
+    for (; index < count && verify->status == TACTUS_OK; index += 1) {
         const struct table_leaf_entry entry = table_leaf_entry_at(leaf, format, index);
         const struct table_range of_value =
-            table_leaf_range_at(leaf, format, table, leaf_index, index);
-        value_look(verify, table, rules, &entry, &of_value);
+            table_leaf_range_at(leaf, format, record_count, leaf_index, index);
+        const uint64_t first = (blocks_before + index) * format->geometry.records_per_block;
+        value_look(verify, table, rules, &entry, &of_value, first);
     }
 }
 
@@ -217,7 +252,7 @@ static void table_look(struct verify *verify, const struct table_info *table)
     }
     const struct verify_want want = {
         .reference = table_info_root(table), .type = BLOCK_ROOT, .table = table};
-    if (!table_block_read(verify, &want, 0)) return;
+    if (!root_read(verify, &want)) return;
     const char *what = table_root_fault(verify->blocks[0], format, table);
     if (what != NULL) {
         verify_block_fault(verify, &want, what);
@@ -227,6 +262,7 @@ static void table_look(struct verify *verify, const struct table_info *table)
     filters_look(verify, table, &rules);
     const uint32_t leaf_count = table_root_decode(verify->blocks[0]).leaf_count;
     const uint64_t faults_before = verify->report->fault_count;
+    verify->stale_count = table_root_stale_count(verify->blocks[0], table);
     verify->has_tombstones = false;
     for (uint32_t index = 0; index < leaf_count && verify->status == TACTUS_OK; index += 1) {
         leaf_look(verify, table, &rules, index);
@@ -240,6 +276,7 @@ static void table_look(struct verify *verify, const struct table_info *table)
     /* A block that could not be read may hold the tombstone that is missed. */
     if (verify->status != TACTUS_OK || verify->report->fault_count > faults_before) return;
     if (verify->has_tombstones == table->has_tombstones) return;
+    if (verify->stale_count > 0 && table->has_tombstones) return; /* it may have had them there */
     verify_block_fault(verify, &want, "the manifest log is wrong about a table's tombstones");
 }
 

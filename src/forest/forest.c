@@ -92,6 +92,9 @@ static void forest_init_shared(struct forest *forest, struct budget *budget)
         .growth_factor = sizing->growth_factor,
         .block_size = sizing->block_size,
     };
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        forest->shared.runs_max[level] = sizing->runs_max[level];
+    }
 }
 
 static void forest_init_collection(struct forest *forest, uint32_t number)

@@ -416,6 +416,14 @@ static enum tactus_status choose_tables_max(struct sizing *sizing, struct text_e
     return TACTUS_LIMIT;
 }
 
+bool sizing_has_runs(const struct sizing *sizing)
+{
+    for (uint32_t level = 0; level < SUPERBLOCK_LEVELS; level += 1) {
+        if (sizing->runs_max[level] > 1) return true;
+    }
+    return false;
+}
+
 /* ---- W -------------------------------------------------------------------------------------- */
 
 static void size_log(struct sizing *sizing)

@@ -81,6 +81,9 @@ enum tactus_status sizing_resolve(
     struct text_error *error
 ) __attribute__((warn_unused_result));
 
+/* Whether some level may have several sorted runs. */
+bool sizing_has_runs(const struct sizing *sizing);
+
 /* ---- W: the blocks that one bar may acquire (S7) -------------------------------------------- */
 
 /* What S7 asks of the manifest about one tree, when a bar opens. */

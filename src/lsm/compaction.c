@@ -53,16 +53,16 @@ static void cursor_begin(
 
 /* ---- Selecting ------------------------------------------------------------------------------ */
 
-static const struct manifest_level *level_of(const struct compaction *compaction, uint8_t level)
+static const struct manifest_run *level_of(const struct compaction *compaction, uint8_t level)
 {
-    return &compaction->tree->manifest.levels[level];
+    return manifest_level_sole(&compaction->tree->manifest.levels[level]);
 }
 
 /* The tables of level B that overlap the range, and the union of both. */
 static void select_overlap(struct compaction *compaction)
 {
-    const struct manifest_level *b = level_of(compaction, compaction->level_b);
-    const struct table_info *table = manifest_level_at_or_above(b, compaction->key_min);
+    const struct manifest_run *b = level_of(compaction, compaction->level_b);
+    const struct table_info *table = manifest_run_at_or_above(b, compaction->key_min);
     const struct key key_max = compaction->key_max;
     compaction->b_first = NULL;
     compaction->b_count = 0;
@@ -71,7 +71,7 @@ static void select_overlap(struct compaction *compaction)
         compaction->b_count += 1;
         compaction->key_min = key_lower_of(compaction->key_min, table->key_min);
         compaction->key_max = key_higher_of(compaction->key_max, table->key_max);
-        table = manifest_level_next(b, table);
+        table = manifest_run_next(b, table);
     }
     assert((compaction->b_count == 0) == (compaction->b_first == NULL));
 }
@@ -107,29 +107,29 @@ static bool coalesce(
 static void select_neighbours(struct compaction *compaction)
 {
     const struct compaction before = *compaction;
-    const struct manifest_level *level = level_of(compaction, compaction->level_b);
+    const struct manifest_run *level = level_of(compaction, compaction->level_b);
     struct coalescing coalescing = {.records = compaction->tree->immutable->count};
     const struct table_info *last = compaction->b_first;
     for (uint32_t index = 0; index < compaction->b_count; index += 1) {
         coalescing.records += last->value_count;
-        if (index + 1 < compaction->b_count) last = manifest_level_next(level, last);
+        if (index + 1 < compaction->b_count) last = manifest_run_next(level, last);
     }
     const uint64_t half = div_ceil_u64(compaction->tree->options.value_count_max, 2);
     coalescing.has_small = coalescing.records < half;
 
     const struct table_info *lower = compaction->b_first != NULL
-                                         ? manifest_level_previous(level, compaction->b_first)
-                                         : manifest_level_at_or_below(level, compaction->key_min);
+                                         ? manifest_run_previous(level, compaction->b_first)
+                                         : manifest_run_at_or_below(level, compaction->key_min);
     const struct table_info *upper = last != NULL
-                                         ? manifest_level_next(level, last)
-                                         : manifest_level_at_or_above(level, compaction->key_max);
+                                         ? manifest_run_next(level, last)
+                                         : manifest_run_at_or_above(level, compaction->key_max);
     while (coalesce(compaction, &coalescing, lower)) { /* at most growth_factor turns */
         compaction->b_first = lower;
-        lower = manifest_level_previous(level, lower);
+        lower = manifest_run_previous(level, lower);
     }
     while (coalesce(compaction, &coalescing, upper)) { /* likewise */
         if (compaction->b_first == NULL) compaction->b_first = upper;
-        upper = manifest_level_next(level, upper);
+        upper = manifest_run_next(level, upper);
     }
     if (!coalescing.has_small) *compaction = before;
     compaction->now.tables_coalesced = compaction->b_count - before.b_count;
@@ -163,7 +163,7 @@ static bool select_table(struct compaction *compaction, bool in_haste)
 {
     const struct manifest *manifest = &compaction->tree->manifest;
     const uint8_t level_a = (uint8_t)(compaction->level_b - 1);
-    const struct manifest_level *a = level_of(compaction, level_a);
+    const struct manifest_run *a = level_of(compaction, level_a);
     const uint64_t limit = manifest_level_limit(manifest, level_a);
     assert(a->count <= limit + 1);
     const bool is_full = a->count >= limit;
@@ -184,13 +184,13 @@ static bool select_table(struct compaction *compaction, bool in_haste)
 /* What the selected inputs hold. */
 static uint64_t input_records(const struct compaction *compaction)
 {
-    const struct manifest_level *b = level_of(compaction, compaction->level_b);
+    const struct manifest_run *b = level_of(compaction, compaction->level_b);
     uint64_t count =
         compaction->from_memory ? compaction->tree->immutable->count : compaction->a->value_count;
     const struct table_info *table = compaction->b_first;
     for (uint32_t index = 0; index < compaction->b_count; index += 1) {
         count += table->value_count;
-        table = manifest_level_next(b, table);
+        table = manifest_run_next(b, table);
     }
     return count;
 }
@@ -408,16 +408,16 @@ static enum progress side_a_prepare(struct compaction *compaction, struct side *
 /* The current table of B has ended: its neighbour, whose index is on its way, takes its place. */
 static void side_b_next_table(struct compaction *compaction, struct compaction_pool *pool)
 {
-    const struct manifest_level *b = level_of(compaction, compaction->level_b);
+    const struct manifest_run *b = level_of(compaction, compaction->level_b);
     assert(pool->b_left > 0);
     assert(pool->b_position == 0);
     table_cursor_stop(&pool->b[pool->b_current]);
     pool->b_left -= 1;
     pool->b_consumed = 0;
-    pool->b_table = pool->b_left == 0 ? NULL : manifest_level_next(b, pool->b_table);
+    pool->b_table = pool->b_left == 0 ? NULL : manifest_run_next(b, pool->b_table);
     pool->b_current ^= 1;
     if (pool->b_left <= 1) return;
-    cursor_begin(&pool->b[pool->b_current ^ 1], compaction, manifest_level_next(b, pool->b_table));
+    cursor_begin(&pool->b[pool->b_current ^ 1], compaction, manifest_run_next(b, pool->b_table));
 }
 
 static enum progress side_b_prepare(struct compaction *compaction, struct side *side)
@@ -531,13 +531,13 @@ static void compaction_done(struct compaction *compaction, struct compaction_poo
 /* Tables that were made later than now: only a hostile log has them. */
 static const struct table_info *input_of_the_future(const struct compaction *compaction)
 {
-    const struct manifest_level *b = level_of(compaction, compaction->level_b);
+    const struct manifest_run *b = level_of(compaction, compaction->level_b);
     const struct table_info *table = compaction->a;
     if (table != NULL && table->snapshot_min >= compaction->snapshot_min) return table;
     table = compaction->b_first;
     for (uint32_t index = 0; index < compaction->b_count; index += 1) {
         if (table->snapshot_min >= compaction->snapshot_min) return table;
-        table = manifest_level_next(b, table);
+        table = manifest_run_next(b, table);
     }
     return NULL;
 }
@@ -570,8 +570,8 @@ void compaction_begin(struct compaction *compaction)
     if (compaction->a != NULL) cursor_begin(&pool->a, compaction, compaction->a);
     if (compaction->b_count > 0) cursor_begin(&pool->b[0], compaction, compaction->b_first);
     if (compaction->b_count > 1) {
-        const struct manifest_level *b = level_of(compaction, compaction->level_b);
-        cursor_begin(&pool->b[1], compaction, manifest_level_next(b, compaction->b_first));
+        const struct manifest_run *b = level_of(compaction, compaction->level_b);
+        cursor_begin(&pool->b[1], compaction, manifest_run_next(b, compaction->b_first));
     }
     compaction->stage = COMPACTION_RUNNING;
 }
@@ -631,7 +631,7 @@ static void counters_add(struct compaction_counters *total, const struct compact
 static void apply_merge(struct compaction *compaction)
 {
     struct manifest *manifest = &compaction->tree->manifest;
-    const struct manifest_level *b = level_of(compaction, compaction->level_b);
+    const struct manifest_run *b = level_of(compaction, compaction->level_b);
     const uint64_t snapshot_max = compaction->snapshot_min - 1;
     struct table_info inputs[GROWTH_FACTOR_MAX];
     uint32_t input_count = 0;
@@ -639,7 +639,7 @@ static void apply_merge(struct compaction *compaction)
     if (compaction->a != NULL) manifest_close(manifest, compaction->a, snapshot_max);
     const struct table_info *table = compaction->b_first;
     for (uint32_t index = 0; index < compaction->b_count; index += 1) {
-        const struct table_info *next = manifest_level_next(b, table);
+        const struct table_info *next = manifest_run_next(b, table);
         manifest_close(manifest, table, snapshot_max);
         inputs[input_count] = manifest_take(manifest, table);
         input_count += 1;

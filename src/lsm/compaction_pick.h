@@ -10,7 +10,7 @@
 #define TACTUS_LSM_COMPACTION_PICK_H
 
 #include "lsm/manifest.h"
-#include "lsm/manifest_level.h"
+#include "lsm/manifest_run.h"
 
 #include <stdint.h>
 
@@ -21,7 +21,7 @@ struct compaction_choice {
 
 /* The table of `a` that overlaps the fewest tables of `b`, at most `overlap_max`. O(|a| + |b|). */
 struct compaction_choice compaction_pick(
-    const struct manifest_level *a, const struct manifest_level *b, uint32_t overlap_max
+    const struct manifest_run *a, const struct manifest_run *b, uint32_t overlap_max
 );
 
 /* In haste (storage.md S7): what hides something below sinks, and tombstones that hide nothing go,
@@ -31,8 +31,6 @@ struct compaction_choice compaction_pick(
 struct compaction_choice compaction_pick_in_haste(const struct manifest *manifest, uint8_t a);
 
 /* The most tables of `b` that one table of `a` overlaps; 0 if `a` is empty. O(|a| + |b|). */
-uint32_t compaction_pick_overlap_max(
-    const struct manifest_level *a, const struct manifest_level *b
-);
+uint32_t compaction_pick_overlap_max(const struct manifest_run *a, const struct manifest_run *b);
 
 #endif

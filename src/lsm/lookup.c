@@ -13,6 +13,7 @@ void lookup_init(struct lookup *lookup, struct tree *tree, struct key key, void 
     lookup->record = record;
     lookup->stage = LOOKUP_MEMORY;
     lookup->level = 0;
+    lookup->run = 0;
     lookup->answer = 0;
     lookup->failed = false;
 }
@@ -51,7 +52,7 @@ static void lookup_memory(struct lookup *lookup)
     lookup_decide(lookup, record);
 }
 
-/* The one table of the level that may hold the key. */
+/* The one table of the run that may hold the key. */
 static void lookup_level(struct lookup *lookup)
 {
     if (lookup->level == LEVELS) {
@@ -61,13 +62,19 @@ static void lookup_level(struct lookup *lookup)
     struct tree *tree = lookup->tree;
     struct lookup_counters *counters = lookup_counters(lookup);
     const struct manifest_level *level = &tree->manifest.levels[lookup->level];
-    lookup->level += 1;
-    if (level->count == 0) return;
-    if (!manifest_level_range_contains(level, lookup->key)) {
+    if (lookup->run == level->run_count) {
+        lookup->level += 1;
+        lookup->run = 0;
+        return;
+    }
+    const struct manifest_run *run = &level->runs[lookup->run];
+    lookup->run += 1;
+    if (run->count == 0) return;
+    if (!manifest_run_range_contains(run, lookup->key)) {
         counters->level_misses += 1;
         return;
     }
-    const struct table_info *table = manifest_level_find(level, lookup->key);
+    const struct table_info *table = manifest_run_find(run, lookup->key);
     if (table == NULL) {
         counters->gap_misses += 1;
         return;
@@ -108,8 +115,8 @@ static enum progress lookup_table(struct lookup *lookup)
     return progress;
 }
 
-/* All control flow of a lookup. The level only grows, so the loop takes at most two turns a
- * level. */
+/* All control flow of a lookup. Level and run only grow, so the loop takes at most two turns a run
+ * and one a level. */
 enum progress lookup_advance(struct lookup *lookup)
 {
     while (lookup->stage != LOOKUP_END) {

@@ -37,8 +37,9 @@ struct lookup {
     struct key key;
     void *record; /* borrowed until the end: room for a record */
 
-    uint8_t stage;  /* enum lookup_stage */
-    uint8_t level;  /* being asked, or to be asked next */
+    uint8_t stage; /* enum lookup_stage */
+    uint8_t level; /* being asked, or to be asked next; and the run in it, newest first */
+    uint32_t run;
     uint8_t answer; /* enum lookup_answer, once done; 0 before, and if it failed */
     bool failed;
     struct table_lookup table;

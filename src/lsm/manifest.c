@@ -4,28 +4,45 @@
 
 #include "base/poison.h"
 
-void manifest_init(struct manifest *manifest, const struct manifest_options *options)
+void manifest_init(
+    struct manifest *manifest, struct budget *budget, const struct manifest_options *options
+)
 {
     assert(options->growth_factor >= 2);
     assert(options->tree > 0);
     *manifest = (struct manifest
     ){.log = options->log, .growth_factor = options->growth_factor, .tree = options->tree};
     for (uint8_t level = 0; level < LEVELS; level += 1) {
-        manifest_level_init(&manifest->levels[level], options->pool);
+        assert(options->runs_max[level] > 0);
+        manifest->runs_max[level] = options->runs_max[level];
+        manifest_level_init(
+            &manifest->levels[level],
+            budget,
+            options->pool,
+            manifest_level_runs_bound(options->runs_max[level])
+        );
+    }
+}
+
+static void run_check(
+    const struct manifest *manifest, uint8_t level, const struct manifest_run *run
+)
+{
+    const struct table_info *table = manifest_run_first(run);
+    for (; table != NULL; table = manifest_run_next(run, table)) {
+        assert(table->level == level);
+        assert(table->tree == manifest->tree);
+        assert(table->snapshot_max == UINT64_MAX);
+        assert(manifest_log_is_live(manifest->log, table->address));
     }
 }
 
 void manifest_check(const struct manifest *manifest)
 {
     for (uint8_t level = 0; level < LEVELS; level += 1) {
-        const struct manifest_level *tables = &manifest->levels[level];
-        manifest_level_check(tables);
-        const struct table_info *table = manifest_level_first(tables);
-        for (; table != NULL; table = manifest_level_next(tables, table)) {
-            assert(table->level == level);
-            assert(table->tree == manifest->tree);
-            assert(table->snapshot_max == UINT64_MAX);
-            assert(manifest_log_is_live(manifest->log, table->address));
+        manifest_level_check(&manifest->levels[level]);
+        for (uint32_t index = 0; index < manifest->levels[level].run_count; index += 1) {
+            run_check(manifest, level, &manifest->levels[level].runs[index]);
         }
     }
 }
@@ -37,7 +54,7 @@ const char *manifest_open_table(struct manifest *manifest, const struct table_in
     if (info->snapshot_max != UINT64_MAX) return "a table that was replaced was never removed";
     if (!manifest_room(manifest, 1)) return "there are more tables than the file may hold";
     if (!manifest_level_insert(&manifest->levels[info->level], info)) {
-        return "two tables of one level overlap";
+        return "two tables of one run overlap, or a level has too many runs";
     }
     return NULL;
 }

@@ -10,6 +10,7 @@
 #ifndef TACTUS_LSM_MANIFEST_H
 #define TACTUS_LSM_MANIFEST_H
 
+#include "base/budget.h"
 #include "lsm/manifest_level.h"
 #include "lsm/manifest_log.h"
 
@@ -23,17 +24,22 @@ struct manifest {
     uint32_t growth_factor;
     uint16_t tree;
 
+    uint32_t runs_max[LEVELS];
     struct manifest_level levels[LEVELS];
 };
 
 struct manifest_options {
     struct node_pool *pool;
     struct manifest_log *log;
+    const uint32_t *runs_max; /* LEVELS of them, each at least 1 */
     uint32_t growth_factor;
     uint16_t tree;
 };
 
-void manifest_init(struct manifest *manifest, const struct manifest_options *options);
+/* Takes room for the runs of every level; `pool` and `log` may be NULL while measuring. */
+void manifest_init(
+    struct manifest *manifest, struct budget *budget, const struct manifest_options *options
+);
 void manifest_check(const struct manifest *manifest); /* O(tables): for assert_slow() */
 
 /* Puts a table that the manifest log named into its level, without logging. Says why it cannot be
@@ -70,7 +76,8 @@ void manifest_close(
 struct table_info manifest_take(struct manifest *manifest, const struct table_info *table);
 
 /* Logs that a table, given as a copy, is gone: it has left its level by manifest_take, and its
- * snapshot_max is the one it was closed with. */
+ * snapshot_max is the one it was closed with. Of a table that is trimmed, only what was is gone: it
+ * is inserted again, at the same address, with a higher key_min and another snapshot_min (R18). */
 void manifest_remove(struct manifest *manifest, const struct table_info *info);
 
 /* Moves a table one level down as it is: one update with the new level. */

@@ -1,25 +1,21 @@
-/* The tables of one level of one tree, in key order.
+/* One level of one tree: a list of sorted runs, newest first (lsm.md section 6).
  *
- * An AVL tree by key, whose nodes form a list in key order, too, for sweeps. Its depth is at most
- * 1.44 log2(count), whatever keys a file brings. (Arrays of tables search faster, but every level
- * of every tree would have to keep a directory of the largest size; and with several runs a level,
- * each run.)
+ * A level that may hold one run only (runs_max 1: the plain design) always has it, be it empty, and
+ * its number is 0. A level that may hold more begins without any; a run is there as long as it has
+ * tables. Its number says how old it is: the higher, the newer (RUN_NUMBER_MAX, and its lowest bit,
+ * in manifest.h). Keys of different runs may overlap; whoever reads asks the newer run first.
  *
- * Invariants, which manifest_level_check() tests one by one:
+ * Invariants, which manifest_level_check() tests:
  *
- *   L1  Tables are disjoint and ascend: previous.key_max < key_min <= key_max.
- *   L2  The list and the tree hold the same `count` nodes in the same order.
- *   L3  The heights of a node's two subtrees differ by at most one.
- *   L4  record_count is the sum of the tables' value_count.
- *
- * A table does not move in memory while it is in the level: a pointer to it stays good until this
- * very table is removed. (One sorted run a level; with more, each run is one such tree.) */
+ *   E1  run_count <= capacity; numbers descend strictly.
+ *   E2  capacity == 1: the one run has number 0. Else no run is empty and none has number 0.
+ *   E3  A table's `run` is the number of the run that it is in.
+ *   E4  count and record_count are the sums of the runs'. */
 #ifndef TACTUS_LSM_MANIFEST_LEVEL_H
 #define TACTUS_LSM_MANIFEST_LEVEL_H
 
-#include "lsm/key.h"
-#include "lsm/node_pool.h"
-#include "lsm/table_info.h"
+#include "base/budget.h"
+#include "lsm/manifest_run.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,54 +23,61 @@
 enum { LEVELS = 7 };
 
 struct manifest_level {
-    struct node_pool *pool; /* borrowed; shared by all levels of all trees */
-
-    uint32_t root;
-    uint32_t first;
-    uint32_t last;
-    uint32_t count;
+    struct node_pool *pool;    /* borrowed; shared by all levels of all trees */
+    struct manifest_run *runs; /* newest first; `capacity`, borrowed from the budget */
+    uint32_t run_count;
+    uint32_t capacity;
+    uint32_t count; /* tables, of all runs */
     uint64_t record_count;
 };
 
-void manifest_level_init(struct manifest_level *level, struct node_pool *pool);
-void manifest_level_check(const struct manifest_level *level); /* O(count): for assert_slow() */
+/* How many runs a level may have at once if its option says `runs_max` (R16): one group that goes
+ * down, and one that comes together meanwhile. */
+static inline uint32_t manifest_level_runs_bound(uint32_t runs_max)
+{
+    return runs_max == 1 ? 1 : 2 * runs_max;
+}
 
-/* Adds a copy of `info`. False, and nothing changed, if it overlaps a table that is here: with our
- * own tables a bug, with a manifest log from a file it may happen. The pool must have room. */
+/* Takes room for `capacity` runs, at least 1. `pool` is kept; it may be NULL while measuring. */
+void manifest_level_init(
+    struct manifest_level *level, struct budget *budget, struct node_pool *pool, uint32_t capacity
+);
+void manifest_level_check(const struct manifest_level *level); /* O(tables): for assert_slow() */
+
+/* Adds a copy of `info` to the run that its `run` names, which it begins if there is none of that
+ * number. False, and nothing changed: it overlaps a table of that run, or there would be too many
+ * runs; with our own tables a bug, with a manifest log from a file it may happen. The pool has
+ * room. */
 bool manifest_level_insert(struct manifest_level *level, const struct table_info *info);
 
-/* Removes `table`, a pointer that one of the functions below gave. It is dangling then. */
+/* Removes `table`, a pointer that the level or a run of it gave. It is dangling then, and pointers
+ * to runs are, too: an empty run goes, others move up. */
 void manifest_level_remove(struct manifest_level *level, const struct table_info *table);
 
-/* The table whose range holds `key`, or NULL. */
-const struct table_info *manifest_level_find(const struct manifest_level *level, struct key key);
-
-/* The first table that ends at `key` or above, or NULL: where an ascending scan begins. */
-const struct table_info *manifest_level_at_or_above(
-    const struct manifest_level *level, struct key key
+/* The run of this number, or NULL. Good until a table is inserted or removed. */
+const struct manifest_run *manifest_level_find_run(
+    const struct manifest_level *level, uint64_t number
 );
 
-/* The last table that begins at `key` or below, or NULL: where a descending scan begins. */
-const struct table_info *manifest_level_at_or_below(
-    const struct manifest_level *level, struct key key
+/* The run that `table`, of this level, is in. Good as long as above. */
+const struct manifest_run *manifest_level_run_of(
+    const struct manifest_level *level, const struct table_info *table
 );
 
-/* The lowest and the highest table; NULL in an empty level. */
+/* Of a level that may hold one run only: that run. */
+const struct manifest_run *manifest_level_sole(const struct manifest_level *level);
+
+/* All tables of the level, one after the other: runs newest first, keys of a run ascending. NULL:
+ * there is none (left). */
 const struct table_info *manifest_level_first(const struct manifest_level *level);
-const struct table_info *manifest_level_last(const struct manifest_level *level);
-
-/* The neighbour of a table of this level, or NULL. */
 const struct table_info *manifest_level_next(
     const struct manifest_level *level, const struct table_info *table
 );
-const struct table_info *manifest_level_previous(
-    const struct manifest_level *level, const struct table_info *table
-);
 
-/* Whether `key` lies between the lowest and the highest key of the level: a fast "no". */
+/* Whether `key` lies between the lowest and the highest key of some run: a fast "no". */
 bool manifest_level_range_contains(const struct manifest_level *level, struct key key);
 
-/* Whether a table overlaps [key_min, key_max]. */
+/* Whether a table of any run overlaps [key_min, key_max]. */
 bool manifest_level_overlaps(
     const struct manifest_level *level, struct key key_min, struct key key_max
 );

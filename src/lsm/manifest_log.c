@@ -22,7 +22,7 @@ static_assert(offsetof(struct manifest_entry, address) == 64, "docs/format.md");
 static_assert(offsetof(struct manifest_entry, snapshot_min) == 80, "docs/format.md");
 static_assert(offsetof(struct manifest_entry, value_count) == 96, "docs/format.md");
 static_assert(offsetof(struct manifest_entry, event) == 103, "docs/format.md");
-static_assert(offsetof(struct manifest_entry, run) == 104, "docs/format.md");
+static_assert(offsetof(struct manifest_entry, run) == 112, "docs/format.md");
 
 void manifest_entry_encode(
     struct manifest_entry *entry, enum manifest_event event, const struct table_info *info
@@ -35,6 +35,7 @@ void manifest_entry_encode(
         .snapshot_max = info->snapshot_max,
         .value_count = info->value_count,
         .has_tombstones = info->has_tombstones,
+        .run = info->run,
         .tree = info->tree,
         .level = info->level,
         .event = (uint8_t)event,
@@ -56,6 +57,7 @@ struct table_info manifest_entry_decode(const struct manifest_entry *entry)
         .snapshot_max = entry->snapshot_max,
         .value_count = entry->value_count,
         .has_tombstones = entry->has_tombstones != 0,
+        .run = entry->run,
         .tree = entry->tree,
         .level = entry->level,
     };
@@ -68,7 +70,7 @@ const char *manifest_entry_fault(const struct manifest_entry *entry, uint64_t bl
     if (entry->event < MANIFEST_INSERT || entry->event > MANIFEST_REMOVE) {
         return "an event of the manifest log is of no known kind";
     }
-    if (info.tree == 0 || info.level >= LEVELS || entry->run != 0) {
+    if (info.tree == 0 || info.level >= LEVELS || info.run > RUN_NUMBER_MAX) {
         return "an event of the manifest log names a tree, level or run that cannot be";
     }
     if (key_less(info.key_max, info.key_min))
@@ -87,7 +89,9 @@ const char *manifest_entry_fault(const struct manifest_entry *entry, uint64_t bl
         (entry->event == MANIFEST_REMOVE && info.snapshot_max == UINT64_MAX)) {
         return "an event of the manifest log does not fit the table's snapshots";
     }
-    if (!bytes_are_zero(entry->reserved, sizeof entry->reserved)) {
+    if (entry->reserved_low != 0 ||
+        !bytes_are_zero(entry->reserved_mid, sizeof entry->reserved_mid) ||
+        !bytes_are_zero(entry->reserved, sizeof entry->reserved)) {
         return "reserved bytes of the manifest log are not zero";
     }
     return NULL;

@@ -43,6 +43,10 @@ enum {
 };
 enum { MANIFEST_ENTRY_SIZE = 128 };
 
+/* No run of ours has a higher number: it is made of a beat. So none runs over, whoever made the
+ * file. */
+#define RUN_NUMBER_MAX (UINT64_C(1) << 63)
+
 /* Numbers of the format. */
 enum manifest_event { MANIFEST_INSERT = 1, MANIFEST_UPDATE = 2, MANIFEST_REMOVE = 3 };
 
@@ -50,20 +54,22 @@ enum manifest_event { MANIFEST_INSERT = 1, MANIFEST_UPDATE = 2, MANIFEST_REMOVE 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 struct manifest_entry {
-    uint8_t key_min[24];    /*   0  little-endian, narrower keys with zeros above */
-    uint8_t key_max[24];    /*  24 */
-    uint8_t checksum[16];   /*  48  of the root block */
-    uint64_t address;       /*  64  of the root block */
-    uint64_t copy_address;  /*  72  of its copy; 0: none */
-    uint64_t snapshot_min;  /*  80  first beat that sees the table */
-    uint64_t snapshot_max;  /*  88  last beat that sees it; all ones: still seen */
-    uint32_t value_count;   /*  96  records */
-    uint16_t tree;          /* 100 */
-    uint8_t level;          /* 102 */
-    uint8_t event;          /* 103  enum manifest_event */
-    uint32_t run;           /* 104  0: one sorted run a level */
-    uint8_t has_tombstones; /* 108  0 or 1 */
-    uint8_t reserved[19];   /* 109  zero, and checked to be */
+    uint8_t key_min[24];     /*   0  little-endian, narrower keys with zeros above */
+    uint8_t key_max[24];     /*  24 */
+    uint8_t checksum[16];    /*  48  of the root block */
+    uint64_t address;        /*  64  of the root block */
+    uint64_t copy_address;   /*  72  of its copy; 0: none */
+    uint64_t snapshot_min;   /*  80  first beat that sees the table */
+    uint64_t snapshot_max;   /*  88  last beat that sees it; all ones: still seen */
+    uint32_t value_count;    /*  96  records */
+    uint16_t tree;           /* 100 */
+    uint8_t level;           /* 102 */
+    uint8_t event;           /* 103  enum manifest_event */
+    uint32_t reserved_low;   /* 104  zero, and checked to be, like all that is reserved */
+    uint8_t has_tombstones;  /* 108  0 or 1 */
+    uint8_t reserved_mid[3]; /* 109 */
+    uint64_t run;            /* 112  the number of its run; 0: the level has one run only */
+    uint8_t reserved[8];     /* 120 */
 };
 #pragma GCC diagnostic pop
 _Static_assert(sizeof(struct manifest_entry) == MANIFEST_ENTRY_SIZE, "docs/format.md says 128");

@@ -6,11 +6,11 @@
 
 #include "base/poison.h"
 
-/* A search step reads links and both keys: they must share one cache line. */
+/* A search step reads links and both keys: they must lie close together. */
 static_assert(
     offsetof(struct table_node, info) + offsetof(struct table_info, key_max) + sizeof(struct key) <=
         64,
-    "links and keys of a node fit one cache line"
+    "links and keys of a node lie within 64 bytes"
 );
 
 void node_pool_init(struct node_pool *pool, struct budget *budget, uint32_t capacity)

@@ -1,6 +1,6 @@
 /* Nodes for all manifest levels of all trees: one node a table, taken at open, never grown.
  *
- * A level is a balanced tree of such nodes (manifest_level.h). With one table a node, a level costs
+ * A level is a balanced tree of such nodes (manifest_run.h). With one table a node, a level costs
  * exactly its tables: no node is half empty, so room is a plain count, and admission can ask for it
  * before anything is written. tables_max of the file is the pool's size. */
 #ifndef TACTUS_LSM_NODE_POOL_H
@@ -14,7 +14,7 @@
 /* Index 0 names no node, so zeroed memory is an empty level. */
 enum { NODE_NONE = 0 };
 
-/* What a search reads (links and keys) lies in the first 64 bytes: one cache line a step. */
+/* What a search reads (links and keys) lies in the first 64 bytes: a cache line or two a step. */
 struct table_node {
     uint32_t left;     /* tables with lower keys, in the balanced tree */
     uint32_t right;    /* tables with higher keys */

@@ -29,7 +29,7 @@ struct scan_source {
     uint32_t begin;
     uint32_t end;
     const uint8_t *records;         /* of SOURCE_SORTED and SOURCE_LEVEL */
-    uint8_t level;                  /* of SOURCE_LEVEL, like all below */
+    const struct manifest_run *run; /* of SOURCE_LEVEL, like all below */
     struct table_cursor *cursor;    /* idle: none of its tables is being read */
     const struct table_info *table; /* being read, or to be read next; NULL: there is none */
 };
@@ -42,16 +42,17 @@ void scan_tree_init(
 {
     *scan = (struct scan_tree
     ){.permutation_max = options->permutation_max,
-      .sources_max = 1 + 2 * options->runs_max + LEVELS};
+      .level_runs_max = options->level_runs_max,
+      .sources_max = 1 + 2 * options->runs_max + options->level_runs_max};
     scan->loser_count_max = loser_tree_leaves(scan->sources_max);
     scan->permutation = budget_take(budget, options->permutation_max, sizeof(uint32_t), 8);
     scan->sources = budget_take(budget, scan->sources_max, sizeof(struct scan_source), 8);
     scan->loser_keys = budget_take(budget, scan->loser_count_max, sizeof(struct key), 8);
     scan->losers = budget_take(budget, scan->loser_count_max, sizeof(uint32_t), 8);
-    scan->cursors = budget_take(budget, LEVELS, sizeof(struct table_cursor), 64);
+    scan->cursors = budget_take(budget, scan->level_runs_max, sizeof(struct table_cursor), 64);
     if (budget_is_measuring(budget)) return;
-    for (uint8_t level = 0; level < LEVELS; level += 1) {
-        scan->cursors[level].stage = TABLE_CURSOR_IDLE;
+    for (uint32_t index = 0; index < scan->level_runs_max; index += 1) {
+        scan->cursors[index].stage = TABLE_CURSOR_IDLE;
     }
 }
 
@@ -116,26 +117,26 @@ static const struct table_info *table_in_range(
     return table_info_overlaps(table, range->key_min, range->key_max) ? table : NULL;
 }
 
-static const struct table_info *table_first(const struct scan_tree *scan, uint8_t level)
+static const struct table_info *table_first(
+    const struct scan_tree *scan, const struct manifest_run *tables
+)
 {
     const struct scan_tree_range *range = &scan->range;
-    const struct manifest_level *tables = &range->tree->manifest.levels[level];
     return table_in_range(
         scan,
-        range->descending ? manifest_level_at_or_below(tables, range->key_max)
-                          : manifest_level_at_or_above(tables, range->key_min)
+        range->descending ? manifest_run_at_or_below(tables, range->key_max)
+                          : manifest_run_at_or_above(tables, range->key_min)
     );
 }
 
 static const struct table_info *table_after(
-    const struct scan_tree *scan, uint8_t level, const struct table_info *table
+    const struct scan_tree *scan, const struct manifest_run *tables, const struct table_info *table
 )
 {
-    const struct manifest_level *tables = &scan->range.tree->manifest.levels[level];
     return table_in_range(
         scan,
-        scan->range.descending ? manifest_level_previous(tables, table)
-                               : manifest_level_next(tables, table)
+        scan->range.descending ? manifest_run_previous(tables, table)
+                               : manifest_run_next(tables, table)
     );
 }
 
@@ -153,7 +154,7 @@ static void source_cursor_start(const struct scan_tree *scan, struct scan_source
     table_cursor_start(source->cursor, &options);
 }
 
-/* Goes on in a level until a record is at hand, the level has ended, or a block is waited for. Each
+/* Goes on in a run until a record is at hand, the run has ended, or a block is waited for. Each
  * turn passes a block or a table, so the loop ends. */
 static enum progress source_fetch(const struct scan_tree *scan, struct scan_source *source)
 {
@@ -170,7 +171,7 @@ static enum progress source_fetch(const struct scan_tree *scan, struct scan_sour
 
         if (table_cursor_is_end(cursor)) {
             table_cursor_stop(cursor);
-            source->table = table_after(scan, source->level, source->table);
+            source->table = table_after(scan, source->run, source->table);
             continue;
         }
         source->records = cursor->records;
@@ -331,6 +332,23 @@ static void source_add_runs(struct scan_tree *scan, const struct memory_table *t
     }
 }
 
+static void source_add_level(struct scan_tree *scan, const struct manifest_level *level)
+{
+    for (uint32_t index = 0; index < level->run_count; index += 1) {
+        const struct manifest_run *run = &level->runs[index];
+        const struct table_info *table = table_first(scan, run);
+        if (table == NULL) continue;
+        assert(scan->cursor_count < scan->level_runs_max);
+        struct table_cursor *cursor = &scan->cursors[scan->cursor_count];
+        assert(cursor->stage == TABLE_CURSOR_IDLE);
+        scan->cursor_count += 1;
+        source_add(
+            scan,
+            (struct scan_source){.kind = SOURCE_LEVEL, .run = run, .table = table, .cursor = cursor}
+        );
+    }
+}
+
 enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tree_range *range)
 {
     assert(!scan->open);
@@ -339,6 +357,7 @@ enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tre
     assert(range->visible_count <= tree->mutable->count);
     scan->range = *range;
     scan->source_count = 0;
+    scan->cursor_count = 0;
     scan->has_order = false;
     scan->waiting_count = 0;
     scan->has_last = false;
@@ -358,12 +377,7 @@ enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tre
     source_add_runs(scan, tree->mutable);
     source_add_runs(scan, tree->immutable);
     for (uint8_t level = 0; level < LEVELS; level += 1) {
-        const struct table_info *table = table_first(scan, level);
-        if (table == NULL) continue;
-        const struct scan_source source = {
-            .kind = SOURCE_LEVEL, .level = level, .table = table, .cursor = &scan->cursors[level]};
-        assert(source.cursor->stage == TABLE_CURSOR_IDLE);
-        source_add(scan, source);
+        source_add_level(scan, &tree->manifest.levels[level]);
     }
     return TACTUS_OK;
 }
@@ -432,8 +446,8 @@ enum progress scan_tree_advance(struct scan_tree *scan)
 
 void scan_tree_stop(struct scan_tree *scan)
 {
-    for (uint8_t level = 0; level < LEVELS; level += 1) {
-        struct table_cursor *cursor = &scan->cursors[level];
+    for (uint32_t index = 0; index < scan->level_runs_max; index += 1) {
+        struct table_cursor *cursor = &scan->cursors[index];
         if (cursor->stage != TABLE_CURSOR_IDLE) table_cursor_stop(cursor);
     }
     scan->open = false;

@@ -3,9 +3,9 @@
  *
  * It merges, newest source first: the unsorted records of the mutable table (by a sorted list of
  * their numbers; the table is not touched), its sorted runs, those of the immutable table, levels 0
- * to 6. A level is read table by table, with the next value block on its way. The newest record of
- * a key decides, in index trees, too: it says whether the key is there whatever older ones of it
- * are still to cancel.
+ * to 6, the runs of each newest first. A run on disk is read table by table, with the next value
+ * block on its way. The newest record of a key decides, in index trees, too: it says whether the
+ * key is there whatever older ones of it are still to cancel.
  *
  * The records of one commit only may be seen, and no state may change under a scan: between start
  * and stop there is no put, discard, sort, swap or compaction_apply in the tree. Who wants to go on
@@ -25,7 +25,11 @@
 #include <stdint.h>
 
 /* The most frames that one scan pins at once, for grid_options.pinned_frames_max. */
-enum { SCAN_READ_AHEAD = 1, SCAN_TREE_FRAMES = LEVELS * (TABLE_CURSOR_FRAMES + SCAN_READ_AHEAD) };
+enum { SCAN_READ_AHEAD = 1 };
+static inline uint32_t scan_tree_frames(uint32_t level_runs_max)
+{
+    return level_runs_max * (TABLE_CURSOR_FRAMES + SCAN_READ_AHEAD);
+}
 
 struct scan_tree_range {
     struct tree *tree;
@@ -52,10 +56,12 @@ struct scan_tree {
     struct key *loser_keys; /* loser_count_max, both: who has the next record; see scan_tree.c */
     uint32_t *losers;
     uint32_t loser_count_max;
-    struct table_cursor *cursors; /* one a level */
+    struct table_cursor *cursors; /* level_runs_max, borrowed from the budget: one a run */
+    uint32_t level_runs_max;
 
     struct scan_tree_range range;
     uint32_t source_count;
+    uint32_t cursor_count;  /* that are in use */
     bool has_order;         /* the loser tree is made of the records that are at hand now */
     uint32_t waiting_count; /* level sources that have no record at hand but may get one */
     struct key last;        /* the key that was decided last: older records of it are passed over */
@@ -69,6 +75,7 @@ struct scan_tree_options {
     uint32_t permutation_max; /* unsorted records that a start may find: 2 * record_max of the
                                * largest tree; with an overlay, record_max */
     uint32_t runs_max;        /* sorted runs of a memory table, at most: tree_runs_max() */
+    uint32_t level_runs_max;  /* runs of all levels of a tree: tree_level_runs_max() */
 };
 
 void scan_tree_init(

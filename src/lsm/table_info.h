@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The bounds rule over the blocks (R18): a compaction that has consumed the lower part of a table
+ * leaves it behind *trimmed*: key_min was raised, value_count counts what is left. Whatever its
+ * blocks hold below key_min is stale: it has been merged into newer tables. */
 struct table_info {
     struct key key_min; /* both inclusive */
     struct key key_max;
@@ -17,7 +20,8 @@ struct table_info {
     uint64_t copy_address;    /* of its copy; 0: there is none (S1) */
     uint64_t snapshot_min;    /* both inclusive: the beats whose state the table is part of */
     uint64_t snapshot_max;    /* UINT64_MAX while the table is live */
-    uint32_t value_count;     /* records, tombstones included */
+    uint64_t run;             /* the number of its run: the higher, the newer (manifest_level.h) */
+    uint32_t value_count;     /* records within its bounds, tombstones included */
     uint16_t tree;
     uint8_t level;
     bool has_tombstones;

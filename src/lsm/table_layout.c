@@ -389,11 +389,11 @@ struct table_range table_root_range_at(
 {
     const struct table_root root = table_root_decode(block);
     struct table_range range = {
-        .key_min = info->key_min,
         .key_max = table_root_entry_at(block, format, index).key_max,
         .count = table_share(root.value_block_count, format->geometry.leaf_fanout, index),
-        .is_exact = index == 0,
+        .is_exact = index == 0 && !format->trims, /* a trimmed table's blocks begin below it */
     };
+    if (range.is_exact) range.key_min = info->key_min;
     if (index > 0) {
         range.key_min = key_successor(table_root_entry_at(block, format, index - 1).key_max);
     }
@@ -403,7 +403,7 @@ struct table_range table_root_range_at(
 struct table_range table_leaf_range_at(
     const uint8_t *block,
     const struct table_format *format,
-    const struct table_info *info,
+    uint64_t record_count,
     uint32_t leaf_index,
     uint32_t index
 )
@@ -413,9 +413,16 @@ struct table_range table_leaf_range_at(
     return (struct table_range){
         .key_min = entry.key_min,
         .key_max = entry.key_max,
-        .count = table_share(info->value_count, format->geometry.records_per_block, block_index),
+        .count = table_share(record_count, format->geometry.records_per_block, block_index),
         .is_exact = true,
     };
+}
+
+uint64_t table_root_stale_count(const uint8_t *block, const struct table_info *info)
+{
+    const uint64_t record_count = table_root_decode(block).record_count;
+    assert(record_count >= info->value_count);
+    return record_count - info->value_count;
 }
 
 /* ---- Faults --------------------------------------------------------------------------------- */
@@ -543,7 +550,9 @@ const char *table_root_size_fault(
         return "keys of a root are not of the tree's size";
     }
     if (load_u32(block + ROOT_RESERVED) != 0) return "reserved bytes of a root are not zero";
-    if (root.record_count == 0 || root.record_count != info->value_count) {
+    const bool is_count_right = root.record_count == info->value_count ||
+                                (format->trims && root.record_count > info->value_count);
+    if (root.record_count == 0 || !is_count_right) {
         return "table holds another number of records than the manifest says";
     }
     if (root.value_block_count > geometry->value_blocks_max ||
@@ -582,7 +591,9 @@ const char *table_root_fault(
         const struct table_root_entry entry = table_root_entry_at(block, format, index);
         const struct key before =
             index > 0 ? table_root_entry_at(block, format, index - 1).key_max : info->key_min;
-        if (index > 0 ? !key_less(before, entry.key_max) : key_less(entry.key_max, before)) {
+        const bool ascends = index > 0 ? key_less(before, entry.key_max)
+                                       : format->trims || !key_less(entry.key_max, before);
+        if (!ascends) {
             return "entries of a root do not ascend";
         }
         if (!table_reference_is_sane(entry.reference, format)) {

@@ -83,6 +83,7 @@ struct table_format {
     struct table_geometry geometry;
     uint64_t block_count_max; /* addresses are 1 to this */
     uint16_t tree;
+    bool trims; /* the file has levels of several runs: tables may be trimmed (R18) */
 };
 
 /* What the parent says about a child: a leaf or a value block. */
@@ -140,7 +141,7 @@ struct table_range table_root_range_at(
 struct table_range table_leaf_range_at(
     const uint8_t *block,
     const struct table_format *format,
-    const struct table_info *info,
+    uint64_t record_count, /* of the root */
     uint32_t leaf_index,
     uint32_t index
 );
@@ -153,12 +154,16 @@ struct table_filter_range table_filter_range_at(
 struct table_root {
     uint32_t leaf_count;
     uint32_t filter_count;
-    uint64_t record_count;
+    uint64_t record_count; /* as it was built; of a trimmed table more than it still has */
     uint64_t value_block_count;
 };
 struct table_root table_root_decode(const uint8_t *block);
 uint32_t table_leaf_count(const uint8_t *block);  /* value blocks of a leaf */
 uint32_t table_value_count(const uint8_t *block); /* records of a value block */
+
+/* Records at the front of a table that lie below its bound: 0, unless it was trimmed. The root was
+ * checked. */
+uint64_t table_root_stale_count(const uint8_t *block, const struct table_info *info);
 
 /* Sets size, tree, type and metadata of a block whose body is complete; its header was zero. */
 void table_root_encode(uint8_t *block, const struct table_format *format, struct table_root root);

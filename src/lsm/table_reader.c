@@ -80,6 +80,7 @@ static const char *table_lookup_root(struct table_lookup *lookup)
     const uint32_t index = table_root_find(block, format, lookup->key);
     if (index == root.leaf_count) return "entries of a root do not ascend";
     const struct table_root_entry entry = table_root_entry_at(block, format, index);
+    lookup->record_count = table_root_decode(block).record_count;
     lookup->range = table_root_range_at(block, format, &lookup->info, index);
     lookup->leaf_index = index;
     lookup->leaf = entry.reference;
@@ -125,7 +126,8 @@ static const char *table_lookup_leaf(struct table_lookup *lookup)
     const uint32_t index = table_leaf_find(block, format, lookup->key);
     if (index == table_leaf_count(block)) return "entries of a leaf do not ascend";
     const struct table_leaf_entry entry = table_leaf_entry_at(block, format, index);
-    lookup->range = table_leaf_range_at(block, format, &lookup->info, lookup->leaf_index, index);
+    lookup->range =
+        table_leaf_range_at(block, format, lookup->record_count, lookup->leaf_index, index);
     lookup->stage = TABLE_LOOKUP_END;
     if (key_less(lookup->key, entry.key_min)) return NULL; /* in the gap between two blocks */
 
@@ -236,6 +238,9 @@ void table_cursor_start(struct table_cursor *cursor, const struct table_cursor_o
         .read_ahead = options->read_ahead,
         .stage = TABLE_CURSOR_END,
     };
+    if (!options->descending) {
+        cursor->key = key_higher_of(options->key, options->info->key_min);
+    }
     const bool nothing = options->descending ? key_less(options->key, options->info->key_min)
                                              : key_less(options->info->key_max, options->key);
     if (nothing) return;
@@ -301,11 +306,36 @@ static const char *table_cursor_root(struct table_cursor *cursor)
     if (fault != NULL) return fault;
     block_frame_note_checked(cursor->root);
 
+    cursor->stale_count = table_root_stale_count(block, &cursor->info);
     const uint32_t leaf_count = table_root_decode(block).leaf_count;
     const uint32_t found = table_root_find(block, cursor->format, cursor->key);
     assert(cursor->descending || found < leaf_count); /* the key is not above key_max */
     table_cursor_enter_leaf(cursor, min_u32(found, leaf_count - 1));
     return NULL;
+}
+
+/* Value blocks of the table in front of this one. */
+static uint64_t table_cursor_blocks_before(
+    const struct table_cursor *cursor, uint32_t leaf_index, uint32_t block_index
+)
+{
+    return (uint64_t)leaf_index * cursor->format->geometry.leaf_fanout + block_index;
+}
+
+/* The first value block that has a record within the table's bounds. */
+static uint64_t table_cursor_first_live(const struct table_cursor *cursor)
+{
+    return cursor->stale_count / cursor->format->geometry.records_per_block;
+}
+
+/* Whether the block at hand is the last one of its table in this direction: descending, blocks of
+ * stale records only are as good as gone. */
+static bool table_cursor_is_lowest(const struct table_cursor *cursor)
+{
+    if (!cursor->descending) return false;
+    const uint64_t before =
+        table_cursor_blocks_before(cursor, cursor->leaf_index, cursor->block_index);
+    return before <= table_cursor_first_live(cursor);
 }
 
 /* The block of the first leaf where the cursor starts. Descending, it may lie in the leaf before:
@@ -341,12 +371,22 @@ static const char *table_cursor_leaf(struct table_cursor *cursor)
     cursor->is_positioned = true;
     cursor->block_index = cursor->descending ? count - 1 : 0;
     if (!is_positioned && !table_cursor_position(cursor, count)) {
-        assert(cursor->leaf_index > 0); /* the first leaf begins with key_min, checked just now */
+        if (table_cursor_blocks_before(cursor, cursor->leaf_index, 0) <=
+            table_cursor_first_live(cursor)) {
+            cursor->stage = TABLE_CURSOR_END;
+            return NULL;
+        }
         table_cursor_unref(cursor, &cursor->leaf);
         table_cursor_enter_leaf(cursor, cursor->leaf_index - 1);
         return NULL;
     }
     cursor->stage = TABLE_CURSOR_VALUE;
+    if (table_cursor_blocks_before(cursor, cursor->leaf_index, cursor->block_index) <
+        table_cursor_first_live(cursor)) {
+        assert(cursor->format->trims);
+        cursor->stage = TABLE_CURSOR_END;
+        if (!cursor->descending) return "more of a trimmed table lies in bounds than should";
+    }
     return NULL;
 }
 
@@ -360,8 +400,12 @@ static struct grid_read *table_cursor_value_read(struct table_cursor *cursor, ui
 static void table_cursor_read_ahead(struct table_cursor *cursor)
 {
     const uint32_t count = table_leaf_count(cursor->leaf->data);
+    const uint64_t leaf_begin = table_cursor_blocks_before(cursor, cursor->leaf_index, 0);
+    const uint64_t first_live = table_cursor_first_live(cursor);
+    const bool is_last_leaf = cursor->descending && leaf_begin <= first_live;
+    const uint32_t lowest = is_last_leaf ? (uint32_t)(first_live - leaf_begin) : 0;
     const uint32_t left =
-        cursor->descending ? cursor->block_index + 1 : count - cursor->block_index;
+        cursor->descending ? cursor->block_index + 1 - lowest : count - cursor->block_index;
     while (cursor->reads_count < min_u32(left, 1 + cursor->read_ahead)) {
         const uint32_t index = table_cursor_step(cursor, cursor->block_index, cursor->reads_count);
         const struct table_leaf_entry entry =
@@ -375,10 +419,30 @@ static void table_cursor_read_ahead(struct table_cursor *cursor)
 
     const uint32_t leaf_count = table_root_decode(cursor->root->data).leaf_count;
     if (cursor->read_ahead == 0 || cursor->reads_count < left || cursor->next_leaf_started) return;
-    if (!table_cursor_has_more(cursor, cursor->leaf_index, leaf_count)) return;
+    if (is_last_leaf || !table_cursor_has_more(cursor, cursor->leaf_index, leaf_count)) return;
     struct grid_read *read = &cursor->index_reads[1 - cursor->index_current];
     table_cursor_read_leaf(cursor, read, table_cursor_step(cursor, cursor->leaf_index, 1));
     cursor->next_leaf_started = true;
+}
+
+/* Leaves out what lies below the table's bound, in the one block that holds both (R18). */
+static const char *table_cursor_clip(struct table_cursor *cursor)
+{
+    const uint64_t before =
+        table_cursor_blocks_before(cursor, cursor->leaf_index, cursor->block_index);
+    if (before != table_cursor_first_live(cursor)) return NULL;
+    const struct record_shape *shape = &cursor->format->shape;
+    const uint32_t stale =
+        (uint32_t)(cursor->stale_count % cursor->format->geometry.records_per_block);
+    const uint32_t below = cursor->format->kernels->lower_bound(
+        shape, cursor->records, cursor->count, cursor->info.key_min
+    );
+    if (below != stale || below == cursor->count) {
+        return "table has another number of records in its bounds than the manifest says";
+    }
+    cursor->records = (const uint8_t *)cursor->records + (uint64_t)stale * shape->record_size;
+    cursor->count -= stale;
+    return NULL;
 }
 
 /* Records are checked whole even if they were before: what a compaction merges, and what a scan
@@ -388,7 +452,11 @@ static const char *table_cursor_value(struct table_cursor *cursor)
 {
     cursor->value = table_take_frame(table_cursor_value_read(cursor, cursor->block_index));
     const struct table_range range = table_leaf_range_at(
-        cursor->leaf->data, cursor->format, &cursor->info, cursor->leaf_index, cursor->block_index
+        cursor->leaf->data,
+        cursor->format,
+        table_root_decode(cursor->root->data).record_count,
+        cursor->leaf_index,
+        cursor->block_index
     );
     const uint8_t *block = cursor->value->data;
     const char *fault = table_value_fault(block, cursor->format, &range);
@@ -398,7 +466,7 @@ static const char *table_cursor_value(struct table_cursor *cursor)
     cursor->records = table_value_records(block);
     cursor->count = table_value_count(block);
     cursor->stage = TABLE_CURSOR_READY;
-    return NULL;
+    return table_cursor_clip(cursor);
 }
 
 static const char *table_cursor_turn(struct table_cursor *cursor)
@@ -461,8 +529,10 @@ void table_cursor_next(struct table_cursor *cursor)
     assert(cursor->reads_count > 0);
     const uint32_t count = table_leaf_count(cursor->leaf->data);
     const uint32_t leaf_count = table_root_decode(cursor->root->data).leaf_count;
-    const bool has_block = table_cursor_has_more(cursor, cursor->block_index, count);
-    const bool has_leaf = table_cursor_has_more(cursor, cursor->leaf_index, leaf_count);
+    const bool is_lowest = table_cursor_is_lowest(cursor);
+    const bool has_block = !is_lowest && table_cursor_has_more(cursor, cursor->block_index, count);
+    const bool has_leaf =
+        !is_lowest && table_cursor_has_more(cursor, cursor->leaf_index, leaf_count);
 
     cursor->finished_value = cursor->value->address;
     cursor->finished_count = 1;

@@ -41,6 +41,7 @@ struct table_lookup {
     uint8_t stage;
     uint8_t filter; /* enum table_filter_answer */
     enum tactus_status status;
+    uint64_t record_count;    /* of the root */
     struct table_range range; /* what the parent says of the leaf or value block being read next */
     uint32_t leaf_index;      /* of the leaf, in the root */
     struct block_reference leaf;            /* likewise, while the filter is asked first */
@@ -101,7 +102,8 @@ struct table_cursor_options {
  *
  * Ascending, the first block is the first one with key_max >= key, so it may hold records below
  * key; descending, the last one with key_min <= key. Who wants fewer records than the block's
- * slices it with the kernels' bounds. */
+ * slices it with the kernels' bounds. Records below the table's own key_min are no part of any
+ * block, and blocks that hold no others are never read. */
 struct table_cursor {
     const struct table_format *format;
     struct grid *grid;
@@ -115,6 +117,7 @@ struct table_cursor {
     struct block_frame *root; /* each referenced, or NULL */
     struct block_frame *leaf;
     struct block_frame *value;
+    uint64_t stale_count; /* records below the table's bound, which are never shown (R18) */
     uint32_t leaf_index;  /* of `leaf`, or of the one being read, in the root */
     uint32_t block_index; /* of `value`, or of the one being read, in the leaf */
     bool is_positioned;   /* the first block was found: from here on blocks follow each other */

@@ -30,6 +30,15 @@ static bool range_contains(const struct key_range *range, struct key key)
 
 /* ---- Init ----------------------------------------------------------------------------------- */
 
+bool lsm_shared_has_runs(const struct lsm_shared *shared)
+{
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        assert(shared->runs_max[level] > 0);
+        if (shared->runs_max[level] > 1) return true;
+    }
+    return false;
+}
+
 static void format_init(struct table_format *format, const struct tree_options *options)
 {
     assert(options->record_max > 0);
@@ -39,7 +48,8 @@ static void format_init(struct table_format *format, const struct tree_options *
     ){.shape = options->shape,
       .kernels = kernels_for(&options->shape),
       .block_count_max = options->shared->block_count_max,
-      .tree = options->id};
+      .tree = options->id,
+      .trims = lsm_shared_has_runs(options->shared)};
     const enum table_fit fit = table_geometry_init(
         &format->geometry,
         &options->shape,
@@ -86,6 +96,15 @@ uint32_t tree_runs_max(const struct tree_options *options)
     return memory_table_run_capacity(&memory);
 }
 
+uint32_t tree_level_runs_max(const uint32_t *runs_max)
+{
+    uint32_t count = 0;
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        count += manifest_level_runs_bound(runs_max[level]);
+    }
+    return count;
+}
+
 /* Tables of adjacent target levels are never made at once: they share room for what is made. */
 static void compactions_init(struct tree *tree, struct budget *budget)
 {
@@ -118,20 +137,21 @@ void tree_init(struct tree *tree, struct budget *budget, const struct tree_optio
     }
     assert(options->overlay_count > 0 || tree_runs_max(options) <= MERGE_STREAMS_MAX);
     compactions_init(tree, budget);
+    struct lsm_shared *shared = options->shared;
+    const struct manifest_options manifest = {
+        .pool = shared->nodes,
+        .log = shared->log,
+        .runs_max = shared->runs_max,
+        .growth_factor = shared->growth_factor,
+        .tree = options->id};
+    manifest_init(&tree->manifest, budget, &manifest);
     if (budget_is_measuring(budget)) return;
 
-    struct lsm_shared *shared = options->shared;
     assert(shared->scratch_bytes >= tree_scratch_bytes(options));
     memory_table_set_scratch(&tree->memory[0], shared->scratch, shared->scratch_bytes);
     memory_table_set_scratch(&tree->memory[1], shared->scratch, shared->scratch_bytes);
     tree->mutable = &tree->memory[0];
     tree->immutable = &tree->memory[1];
-    const struct manifest_options manifest = {
-        .pool = shared->nodes,
-        .log = shared->log,
-        .growth_factor = shared->growth_factor,
-        .tree = options->id};
-    manifest_init(&tree->manifest, &manifest);
 }
 
 void tree_check(const struct tree *tree)
@@ -350,5 +370,7 @@ uint32_t tree_overlap_max(const struct tree *tree, uint8_t level)
     assert(level < LEVELS);
     if (level + 1 == LEVELS) return 0;
     const struct manifest_level *levels = tree->manifest.levels;
-    return compaction_pick_overlap_max(&levels[level], &levels[level + 1]);
+    return compaction_pick_overlap_max(
+        manifest_level_sole(&levels[level]), manifest_level_sole(&levels[level + 1])
+    );
 }

@@ -60,8 +60,12 @@ struct lsm_shared {
     struct lookup_counters lookups; /* the writer's thread alone changes them */
     uint64_t block_count_max;       /* of the grid: what an address may be at most */
     uint32_t growth_factor;         /* GROWTH_FACTOR_MIN to _MAX */
+    uint32_t runs_max[LEVELS];      /* runs that come together before they go down: 1 or more */
     uint32_t block_size;
 };
+
+/* Whether some level may have several sorted runs: then tables may be trimmed. */
+bool lsm_shared_has_runs(const struct lsm_shared *shared);
 
 struct tree_options {
     uint16_t id; /* from 1; in every block and event of the tree */
@@ -105,6 +109,10 @@ uint64_t tree_scratch_bytes(const struct tree_options *options);
 
 /* Sorted runs that one of its memory tables may have: for scan_tree_options. */
 uint32_t tree_runs_max(const struct tree_options *options);
+
+/* Sorted runs that all levels of a tree may have at once: for scan_tree_options. `runs_max`: LEVELS
+ * options of the file. */
+uint32_t tree_level_runs_max(const uint32_t *runs_max);
 
 /* Tests the manifest, the memory tables' rules and that the levels are within their limits. */
 void tree_check(const struct tree *tree);

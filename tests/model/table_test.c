@@ -4,7 +4,10 @@
  * The oracle is the array of records that went in. Blocks are small, so that most tables have
  * several leaves; the disk finishes its requests in an order of its own. At the end the blocks that
  * a full pass has left behind are released: each of the table's blocks exactly once, and in the
- * order in which the builder acquired them (R12). */
+ * order in which the builder acquired them (R12).
+ *
+ * A table is trimmed as well (R18): its bounds leave out records that look alive, in a block that
+ * it still needs, and blocks without any others, which are scribbled over. */
 #include "base/integer.h"
 #include "support/table_fixture.h"
 #include "support/test.h"
@@ -17,6 +20,7 @@ struct model {
     struct table_info info;
     uint8_t *records;
     uint32_t count;
+    uint32_t stale; /* records in front that are out of the table's bounds */
     uint64_t gap;
 };
 
@@ -99,7 +103,7 @@ static void search(struct model *model)
     EXPECT(
         table_fixture_lookup(&model->fixture, &model->info, key, record, &found) == PROGRESS_DONE
     );
-    EXPECT(found == (above == 0));
+    EXPECT(found == (above == 0 && index >= model->stale));
     if (found) EXPECT(bytes_equal(record, record_at(model, index), shape->record_size));
 }
 
@@ -171,22 +175,26 @@ static void walk(struct model *model, bool descending)
         .descending = descending,
         .read_ahead = (uint32_t)random_range(&model->random, 0, TABLE_READ_AHEAD_MAX),
     };
-    const uint32_t least = above == 0 ? index : index + 1; /* first record not below the key */
+    /* the first record not below the key */
+    const uint32_t least = max_u32(above == 0 ? index : index + 1, model->stale);
+    const uint32_t lowest = model->stale / per_block;
     uint32_t next = (descending ? index : least) / per_block;
     if (!descending && least == model->count) next = blocks;
+    if (descending && index < model->stale) next = lowest - 1;
     struct table_cursor cursor;
     table_cursor_start(&cursor, &options);
     for (;;) {
         EXPECT(table_fixture_advance(&model->fixture, &cursor) == PROGRESS_DONE);
         if (table_cursor_is_end(&cursor)) {
-            EXPECT(descending ? next == UINT32_MAX : next == blocks);
+            EXPECT(next == (descending ? lowest - 1 : blocks));
             break;
         }
         EXPECT(next < blocks);
-        const uint32_t count = min_u32(per_block, model->count - next * per_block);
+        const uint32_t first = max_u32(next * per_block, model->stale);
+        const uint32_t count = min_u32((next + 1) * per_block, model->count) - first;
         EXPECT(cursor.count == count);
         EXPECT(bytes_equal(
-            cursor.records, record_at(model, next * per_block), (uint64_t)count * shape->record_size
+            cursor.records, record_at(model, first), (uint64_t)count * shape->record_size
         ));
         if (random_chance(&model->random, 1, 100)) break; /* with reads in flight, perhaps */
         next = descending ? next - 1 : next + 1;
@@ -278,6 +286,104 @@ TEST(table, reads_back_what_was_built)
     if (seeds.count < 40) return;
     EXPECT(filter_negatives > 100);
     EXPECT(filter_passes * 20 < filter_negatives);
+}
+
+/* Raises the table's bound to somewhere above a record, and scribbles over what lies wholly below:
+ * blocks that a compaction has let go of may be anybody's. */
+static void trim(struct model *model)
+{
+    const struct record_shape *shape = &model->fixture.format.shape;
+    const uint32_t per_block = model->fixture.format.geometry.records_per_block;
+    struct random *random = &model->random;
+    model->fixture.format.trims = true;
+    const uint32_t stale = (uint32_t)random_below(random, model->count);
+    const struct table_cursor_options options = {
+        .format = &model->fixture.format,
+        .grid = &model->fixture.storage.grid,
+        .info = &model->info,
+        .key = key_min_of_all(),
+    };
+    struct table_cursor cursor;
+    table_cursor_start(&cursor, &options);
+    for (uint32_t block = 0; block < stale / per_block; block += 1) {
+        EXPECT(table_fixture_advance(&model->fixture, &cursor) == PROGRESS_DONE);
+        table_cursor_next(&cursor);
+        for (uint32_t index = 0; index < cursor.finished_count; index += 1) {
+            const struct layout *layout = &model->fixture.storage.layout;
+            const uint64_t byte =
+                layout_block_offset(layout, table_cursor_finished(&cursor, index));
+            simulated_disk_flip(model->fixture.disk, byte + 200, 3);
+        }
+    }
+    table_cursor_stop(&cursor);
+    table_fixture_reopen(&model->fixture);
+
+    model->stale = stale;
+    model->info.value_count -= stale;
+    model->info.snapshot_min += random_range(random, 1, 3);
+    const uint64_t above = random_range(random, 1, model->gap + 1);
+    if (stale == 0) return;
+    model->info.key_min = above > model->gap
+                              ? key_at(model, stale)
+                              : table_fixture_key(shape, stale - 1, model->gap, above);
+}
+
+TEST(table, shows_nothing_below_its_bound)
+{
+    const struct test_seeds seeds = test_seeds(60);
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
+        struct model model;
+        test_seed_begin(seed);
+        model_begin(&model, seed);
+        trim(&model);
+        for (uint32_t round = 0; round < 60; round += 1)
+            search(&model);
+        for (uint32_t round = 0; round < 24; round += 1)
+            walk(&model, round % 2 == 1);
+        search_outside(&model);
+        walk_outside(&model);
+        struct grid *grid = &model.fixture.storage.grid;
+        while (grid->reads_in_flight > 0)
+            grid_wait(grid);
+        EXPECT(grid->cache.pinned_count == 0);
+        model_end(&model);
+    }
+}
+
+/* A manifest that counts otherwise than the bound does is damage, not a shorter table. */
+TEST(table, trimmed_by_another_number_of_records_than_its_bound_is_corrupt)
+{
+    struct model model;
+    for (uint64_t seed = 1; seed < 20; seed += 1) {
+        test_seed_begin(seed);
+        model_begin(&model, seed);
+        model.fixture.format.trims = true;
+        if (model.count > 2) {
+            const uint32_t stale = (uint32_t)random_range(&model.random, 1, model.count - 2);
+            model.info.key_min = key_at(&model, stale);
+            model.info.value_count -= stale + (seed % 2 == 0 ? 1 : 0) - (seed % 2 == 1 ? 1 : 0);
+            const struct table_cursor_options options = {
+                .format = &model.fixture.format,
+                .grid = &model.fixture.storage.grid,
+                .info = &model.info,
+                .key = key_min_of_all(),
+            };
+            struct table_cursor cursor;
+            uint64_t seen = 0;
+            table_cursor_start(&cursor, &options);
+            enum progress progress = table_fixture_advance(&model.fixture, &cursor);
+            while (progress == PROGRESS_DONE && !table_cursor_is_end(&cursor)) {
+                seen += cursor.count;
+                table_cursor_next(&cursor);
+                progress = table_fixture_advance(&model.fixture, &cursor);
+            }
+            /* Where the bound begins a block, a compaction's count of records is what tells. */
+            EXPECT(progress == PROGRESS_FAILED || seen != model.info.value_count);
+            if (progress == PROGRESS_FAILED) EXPECT(cursor.status == TACTUS_CORRUPT);
+            table_cursor_stop(&cursor);
+        }
+        model_end(&model);
+    }
 }
 
 TEST_MAIN()

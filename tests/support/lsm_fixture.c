@@ -9,12 +9,19 @@
 
 #include "base/poison.h"
 
+static uint32_t level_runs_max(const struct lsm_fixture_options *options)
+{
+    const uint32_t runs_max = options->runs_max == 0 ? 1 : options->runs_max;
+    return manifest_level_runs_bound(runs_max) + LEVELS - 1;
+}
+
 static struct storage_fixture_options storage_options(const struct lsm_fixture_options *options)
 {
     return (struct storage_fixture_options){
         .block_count_max = options->block_count_max,
         .cache_frames = options->cache_frames,
-        .pinned_frames_max = MANIFEST_LOG_FRAMES + COMPACTION_FRAMES + SCAN_TREE_FRAMES +
+        .pinned_frames_max = MANIFEST_LOG_FRAMES + COMPACTION_FRAMES +
+                             scan_tree_frames(level_runs_max(options)) +
                              LSM_FIXTURE_LOOKUPS * LOOKUP_FRAMES + 1,
         .read_only = options->overlay_count > 0,
     };
@@ -58,7 +65,9 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
         .overlay_count = options->overlay_count,
         .shared = &fixture->shared};
     const struct scan_tree_options scan = {
-        .permutation_max = options->record_max * 2, .runs_max = tree_runs_max(&tree)};
+        .permutation_max = options->record_max * 2,
+        .runs_max = tree_runs_max(&tree),
+        .level_runs_max = level_runs_max(options)};
 
     fixture->shared = (struct lsm_shared
     ){.grid = &storage->grid,
@@ -69,7 +78,8 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
       .scratch_bytes = tree_scratch_bytes(&tree),
       .block_count_max = storage->layout.block_count_max,
       .growth_factor = options->growth_factor,
-      .block_size = storage->layout.block_size};
+      .block_size = storage->layout.block_size,
+      .runs_max = {options->runs_max, 1, 1, 1, 1, 1, 1}};
     fixture->shared.scratch = budget_take(budget, fixture->shared.scratch_bytes, 1, 64);
     fixture->shared.filter_hashes = budget_take(budget, hashes_max(&tree), sizeof(uint64_t), 64);
     node_pool_init(&fixture->nodes, budget, options->tables_max);
@@ -93,6 +103,7 @@ void lsm_fixture_begin(
 {
     *fixture = (struct lsm_fixture){.options = *options, .beat_captured = UINT64_MAX};
     if (options->growth_factor == 0) fixture->options.growth_factor = 4;
+    if (options->runs_max == 0) fixture->options.runs_max = 1;
     if (options->tables_max == 0) fixture->options.tables_max = 1024;
     const struct storage_fixture_options storage = storage_options(options);
     storage_fixture_begin(&fixture->storage, disk, &storage);

@@ -789,7 +789,7 @@ static void make_each_kind_of_absence(void)
     const struct manifest_level *levels =
         fixture.db->forest.collections[0].id_tree->manifest.levels;
     const struct key five = key_from_u64(5);
-    EXPECT(manifest_level_find(&levels[0], five) == NULL);
+    EXPECT(manifest_run_find(manifest_level_sole(&levels[0]), five) == NULL);
     EXPECT(manifest_level_range_contains(&levels[1], five));
     EXPECT(database_fixture_remove(&fixture, 3, 1) == TACTUS_OK); /* inserted again, then removed */
     EXPECT(database_fixture_insert(&fixture, 2, 2, 6) == TACTUS_OK);

@@ -8,7 +8,7 @@
 static struct node_pool pool;
 static void *region;
 
-static struct manifest_level level_begin(void)
+static struct manifest_run level_begin(void)
 {
     struct budget budget;
     budget_measure_begin(&budget);
@@ -20,28 +20,28 @@ static struct manifest_level level_begin(void)
     bytes_zero(region, size);
     budget_carve_begin(&budget, region, size);
     node_pool_init(&pool, &budget, 100);
-    struct manifest_level level;
-    manifest_level_init(&level, &pool);
+    struct manifest_run level;
+    manifest_run_init(&level, &pool, 0);
     return level;
 }
 
-static bool insert(struct manifest_level *level, uint64_t key_min, uint64_t key_max)
+static bool insert(struct manifest_run *level, uint64_t key_min, uint64_t key_max)
 {
     const struct table_info info = {
         .key_min = key_from_u64(key_min),
         .key_max = key_from_u64(key_max),
         .address = key_min,
         .value_count = 10};
-    const bool inserted = manifest_level_insert(level, &info);
-    manifest_level_check(level);
+    const bool inserted = manifest_run_insert(level, &info);
+    manifest_run_check(level);
     return inserted;
 }
 
 TEST(compaction_pick, prefers_the_lowest_key_among_equals)
 {
-    struct manifest_level a = level_begin();
-    struct manifest_level b;
-    manifest_level_init(&b, &pool);
+    struct manifest_run a = level_begin();
+    struct manifest_run b;
+    manifest_run_init(&b, &pool, 0);
     EXPECT(insert(&a, 10, 19) && insert(&a, 20, 29) && insert(&a, 30, 39));
     EXPECT(insert(&b, 1, 11) && insert(&b, 12, 20) && insert(&b, 28, 30) && insert(&b, 38, 99));
     const struct compaction_choice choice = compaction_pick(&a, &b, 8);
@@ -52,9 +52,9 @@ TEST(compaction_pick, prefers_the_lowest_key_among_equals)
 
 TEST(compaction_pick, takes_the_first_table_that_overlaps_nothing)
 {
-    struct manifest_level a = level_begin();
-    struct manifest_level b;
-    manifest_level_init(&b, &pool);
+    struct manifest_run a = level_begin();
+    struct manifest_run b;
+    manifest_run_init(&b, &pool, 0);
     EXPECT(insert(&a, 10, 19) && insert(&a, 21, 24) && insert(&a, 40, 41));
     EXPECT(insert(&b, 1, 10) && insert(&b, 20, 20) && insert(&b, 25, 39));
     const struct compaction_choice choice = compaction_pick(&a, &b, 8);
@@ -64,9 +64,9 @@ TEST(compaction_pick, takes_the_first_table_that_overlaps_nothing)
 
 TEST(compaction_pick, skips_what_overlaps_too_many)
 {
-    struct manifest_level a = level_begin();
-    struct manifest_level b;
-    manifest_level_init(&b, &pool);
+    struct manifest_run a = level_begin();
+    struct manifest_run b;
+    manifest_run_init(&b, &pool, 0);
     EXPECT(insert(&a, 10, 50));
     EXPECT(insert(&b, 10, 11) && insert(&b, 12, 13) && insert(&b, 14, 15));
     EXPECT(compaction_pick(&a, &b, 2).table == NULL);

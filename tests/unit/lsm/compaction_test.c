@@ -372,7 +372,8 @@ TEST(compaction, logs_its_events_in_the_order_of_the_format)
     bar();
     EXPECT(count_of(0) == 2);
     const uint64_t first = first_of(0)->address;
-    const uint64_t second = manifest_level_last(&fixture.tree.manifest.levels[0])->address;
+    const uint64_t second =
+        manifest_run_last(manifest_level_sole(&fixture.tree.manifest.levels[0]))->address;
     put_range(40, 100);
     put_range(1040, 1);
     bar();

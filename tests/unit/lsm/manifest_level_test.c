@@ -4,124 +4,131 @@
 
 #include <stdlib.h>
 
+enum { TABLES_MAX = 40 };
+
 static struct node_pool pool;
+static struct manifest_level level;
 static void *region;
 
-static struct manifest_level level_begin(void)
+static void take(struct budget *budget, uint32_t capacity)
+{
+    node_pool_init(&pool, budget, TABLES_MAX);
+    manifest_level_init(&level, budget, &pool, capacity);
+}
+
+static void begin(uint32_t capacity)
 {
     struct budget budget;
     budget_measure_begin(&budget);
-    node_pool_init(&pool, &budget, 100);
+    take(&budget, capacity);
     const uint64_t size = (budget_used(&budget) / BUDGET_ALIGNMENT + 1) * BUDGET_ALIGNMENT;
-    free(region);
     region = aligned_alloc(BUDGET_ALIGNMENT, size);
     EXPECT(region != NULL);
     bytes_zero(region, size);
     budget_carve_begin(&budget, region, size);
-    node_pool_init(&pool, &budget, 100);
-    struct manifest_level level;
-    manifest_level_init(&level, &pool);
-    return level;
+    take(&budget, capacity);
 }
 
-static bool insert(struct manifest_level *level, uint64_t key_min, uint64_t key_max)
+static void end(void)
+{
+    EXPECT(node_pool_room(&pool) == TABLES_MAX - level.count);
+    free(region);
+}
+
+static bool insert(uint64_t run, uint64_t key_min, uint64_t key_max)
 {
     const struct table_info info = {
         .key_min = key_from_u64(key_min),
         .key_max = key_from_u64(key_max),
-        .address = key_min,
+        .address = run * 1000 + key_min,
+        .run = run,
         .value_count = 10};
-    const bool inserted = manifest_level_insert(level, &info);
-    manifest_level_check(level);
+    const bool inserted = manifest_level_insert(&level, &info);
+    manifest_level_check(&level);
     return inserted;
 }
 
-static uint64_t address_of(const struct table_info *table)
+static void remove_table(uint64_t run, uint64_t key)
 {
-    return table == NULL ? 0 : table->address;
+    const struct manifest_run *of = manifest_level_find_run(&level, run);
+    EXPECT(of != NULL);
+    manifest_level_remove(&level, manifest_run_find(of, key_from_u64(key)));
+    manifest_level_check(&level);
 }
 
-TEST(manifest_level, of_no_tables_finds_nothing)
+TEST(manifest_level, of_one_run_has_it_always)
 {
-    const struct manifest_level level = level_begin();
-    manifest_level_check(&level);
+    begin(1);
+    EXPECT(manifest_level_sole(&level)->count == 0);
+    EXPECT(!insert(1, 5, 6)); /* a number is for levels of several runs */
+    EXPECT(insert(0, 5, 6));
+    EXPECT(!insert(0, 6, 9));
+    EXPECT(manifest_level_first(&level)->address == 5);
+    remove_table(0, 5);
+    EXPECT(manifest_level_sole(&level)->count == 0);
+    EXPECT(level.run_count == 1);
     EXPECT(manifest_level_first(&level) == NULL);
-    EXPECT(manifest_level_last(&level) == NULL);
-    EXPECT(manifest_level_find(&level, key_from_u64(5)) == NULL);
-    EXPECT(!manifest_level_range_contains(&level, key_from_u64(0)));
-    EXPECT(!manifest_level_overlaps(&level, key_from_u64(0), key_max_of(KEY_192)));
+    end();
 }
 
-TEST(manifest_level, refuses_a_table_that_shares_a_key_with_another)
+TEST(manifest_level, keeps_its_runs_newest_first_however_they_come)
 {
-    struct manifest_level level = level_begin();
-    EXPECT(insert(&level, 10, 20));
-    EXPECT(!insert(&level, 20, 30));
-    EXPECT(!insert(&level, 5, 10));
-    EXPECT(!insert(&level, 12, 13));
-    EXPECT(!insert(&level, 1, 100));
-    EXPECT(insert(&level, 21, 21)); /* a neighbour without a gap */
-    EXPECT(insert(&level, 9, 9));
-    EXPECT(level.count == 3);
-    EXPECT(level.record_count == 30);
-}
+    begin(4);
+    EXPECT(level.run_count == 0);
+    EXPECT(manifest_level_first(&level) == NULL);
+    EXPECT(!insert(0, 1, 2));
+    EXPECT(insert(20, 10, 30));
+    EXPECT(insert(40, 15, 16));
+    EXPECT(insert(10, 1, 100));
+    EXPECT(insert(30, 5, 9));
+    EXPECT(insert(30, 10, 11));
+    EXPECT(!insert(30, 11, 12));
+    EXPECT(!insert(50, 1, 2)); /* a fifth run */
+    EXPECT(insert(20, 31, 31));
+    EXPECT(level.run_count == 4);
+    EXPECT(level.count == 6);
+    EXPECT(level.record_count == 60);
 
-TEST(manifest_level, finds_by_key_between_tables_and_in_them)
-{
-    struct manifest_level level = level_begin();
-    EXPECT(insert(&level, 10, 20));
-    EXPECT(insert(&level, 30, 40));
-    EXPECT(address_of(manifest_level_find(&level, key_from_u64(20))) == 10);
-    EXPECT(address_of(manifest_level_find(&level, key_from_u64(30))) == 30);
-    EXPECT(manifest_level_find(&level, key_from_u64(25)) == NULL);
-    EXPECT(address_of(manifest_level_at_or_above(&level, key_from_u64(25))) == 30);
-    EXPECT(address_of(manifest_level_at_or_below(&level, key_from_u64(25))) == 10);
-    EXPECT(manifest_level_at_or_below(&level, key_from_u64(9)) == NULL);
-    EXPECT(manifest_level_at_or_above(&level, key_from_u64(41)) == NULL);
-    EXPECT(manifest_level_overlaps(&level, key_from_u64(21), key_from_u64(30)));
-    EXPECT(!manifest_level_overlaps(&level, key_from_u64(21), key_from_u64(29)));
-    EXPECT(manifest_level_range_contains(&level, key_from_u64(25)));
-    EXPECT(!manifest_level_range_contains(&level, key_from_u64(41)));
-}
-
-TEST(manifest_level, narrows_its_range_when_an_end_is_removed)
-{
-    struct manifest_level level = level_begin();
-    EXPECT(insert(&level, 10, 20) && insert(&level, 30, 40) && insert(&level, 50, 60));
-    manifest_level_remove(&level, manifest_level_last(&level));
-    EXPECT(!manifest_level_range_contains(&level, key_from_u64(55)));
-    manifest_level_remove(&level, manifest_level_first(&level));
-    EXPECT(!manifest_level_range_contains(&level, key_from_u64(15)));
-    EXPECT(manifest_level_range_contains(&level, key_from_u64(35)));
-    manifest_level_check(&level);
-}
-
-TEST(manifest_level, stays_balanced_when_tables_come_in_order)
-{
-    struct manifest_level level = level_begin();
-    for (uint64_t key = 1; key <= 100; key += 1)
-        EXPECT(insert(&level, key * 2, key * 2 + 1));
-    EXPECT(node_pool_at(&pool, level.root)->height <= 8);
-    for (uint64_t key = 1; key <= 90; key += 1) {
-        manifest_level_remove(&level, manifest_level_find(&level, key_from_u64(key * 2)));
-        manifest_level_check(&level);
+    static const uint64_t order[] = {40015, 30005, 30010, 20010, 20031, 10001};
+    const struct table_info *table = manifest_level_first(&level);
+    for (uint32_t index = 0; index < 6; index += 1) {
+        EXPECT(table->address == order[index]);
+        EXPECT(manifest_level_run_of(&level, table)->number == table->run);
+        table = manifest_level_next(&level, table);
     }
-    EXPECT(level.count == 10);
-    EXPECT(node_pool_at(&pool, level.root)->height <= 4);
+    EXPECT(table == NULL);
+    end();
 }
 
-TEST(manifest_level, leaves_other_tables_where_they_are_in_memory)
+TEST(manifest_level, drops_a_run_with_its_last_table)
 {
-    struct manifest_level level = level_begin();
-    EXPECT(insert(&level, 50, 60));
-    const struct table_info *kept = manifest_level_first(&level);
-    for (uint64_t key = 1; key <= 20; key += 1)
-        EXPECT(insert(&level, key, key));
-    for (uint64_t key = 1; key <= 20; key += 1) {
-        manifest_level_remove(&level, manifest_level_find(&level, key_from_u64(key)));
-    }
-    EXPECT(manifest_level_first(&level) == kept);
-    EXPECT(kept->address == 50);
+    begin(3);
+    EXPECT(insert(2, 1, 9) && insert(4, 1, 4) && insert(4, 5, 8) && insert(6, 2, 3));
+    const struct table_info *kept =
+        manifest_run_find(manifest_level_find_run(&level, 4), key_from_u64(5));
+    remove_table(6, 2);
+    EXPECT(level.run_count == 2);
+    EXPECT(manifest_level_find_run(&level, 6) == NULL);
+    remove_table(4, 1);
+    EXPECT(level.run_count == 2);
+    EXPECT(manifest_run_first(&level.runs[0]) == kept); /* tables stay where they are in memory */
+    remove_table(4, 5);
+    EXPECT(level.run_count == 1);
+    EXPECT(insert(7, 1, 9));
+    EXPECT(manifest_level_first(&level)->run == 7);
+    end();
+}
+
+TEST(manifest_level, overlaps_and_contains_what_any_of_its_runs_does)
+{
+    begin(3);
+    EXPECT(insert(2, 10, 20) && insert(2, 50, 60) && insert(4, 30, 35));
+    EXPECT(manifest_level_overlaps(&level, key_from_u64(33), key_from_u64(40)));
+    EXPECT(manifest_level_overlaps(&level, key_from_u64(1), key_from_u64(10)));
+    EXPECT(!manifest_level_overlaps(&level, key_from_u64(36), key_from_u64(49)));
+    EXPECT(manifest_level_range_contains(&level, key_from_u64(40))); /* between two of run 2 */
+    EXPECT(!manifest_level_range_contains(&level, key_from_u64(61)));
+    end();
 }
 
 TEST_MAIN()

@@ -268,13 +268,19 @@ TEST(manifest_log, refuses_events_that_are_not_ours)
     bad.snapshot_max = UINT64_MAX;
     EXPECT(is_refused(&bad, 1));
     bad = good;
-    bad.run = 1;
+    bad.run = RUN_NUMBER_MAX + 1;
+    EXPECT(is_refused(&bad, 1));
+    bad = good;
+    bad.reserved_low = 1;
+    EXPECT(is_refused(&bad, 1));
+    bad = good;
+    bad.reserved_mid[2] = 1;
     EXPECT(is_refused(&bad, 1));
     bad = good;
     bad.has_tombstones = 2;
     EXPECT(is_refused(&bad, 1));
     bad = good;
-    bad.reserved[18] = 1;
+    bad.reserved[7] = 1;
     EXPECT(is_refused(&bad, 1));
 }
 

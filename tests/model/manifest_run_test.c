@@ -5,7 +5,7 @@
 #include "base/integer.h"
 #include "base/random.h"
 #include "lsm/compaction_pick.h"
-#include "lsm/manifest_level.h"
+#include "lsm/manifest_run.h"
 #include "support/test.h"
 
 #include <stdlib.h>
@@ -90,35 +90,35 @@ static bool is_same(const struct table_info *found, const struct list *list, uin
     return found != NULL && found->address == list->tables[index].address;
 }
 
-static void compare_walks(const struct manifest_level *level, const struct list *list)
+static void compare_walks(const struct manifest_run *level, const struct list *list)
 {
-    manifest_level_check(level);
+    manifest_run_check(level);
     EXPECT(level->count == list->count);
-    const struct table_info *up = manifest_level_first(level);
-    const struct table_info *down = manifest_level_last(level);
+    const struct table_info *up = manifest_run_first(level);
+    const struct table_info *down = manifest_run_last(level);
     for (uint32_t index = 0; index < list->count; index += 1) {
         EXPECT(is_same(up, list, index));
         EXPECT(is_same(down, list, list->count - 1 - index));
-        up = manifest_level_next(level, up);
-        down = manifest_level_previous(level, down);
+        up = manifest_run_next(level, up);
+        down = manifest_run_previous(level, down);
     }
     EXPECT(up == NULL);
     EXPECT(down == NULL);
 }
 
 static void compare_key(
-    const struct manifest_level *level, const struct list *list, uint64_t number
+    const struct manifest_run *level, const struct list *list, uint64_t number
 )
 {
     const struct key key = key_of(number);
     const uint32_t above = list_find(list, key);
     const bool holds = above < list->count && !key_less(key, list->tables[above].key_min);
-    EXPECT(is_same(manifest_level_at_or_above(level, key), list, above));
-    EXPECT(is_same(manifest_level_at_or_below(level, key), list, holds ? above : above - 1));
-    EXPECT(is_same(manifest_level_find(level, key), list, holds ? above : list->count));
+    EXPECT(is_same(manifest_run_at_or_above(level, key), list, above));
+    EXPECT(is_same(manifest_run_at_or_below(level, key), list, holds ? above : above - 1));
+    EXPECT(is_same(manifest_run_find(level, key), list, holds ? above : list->count));
     const bool is_within = list->count > 0 && !key_less(key, list->tables[0].key_min) &&
                            !key_less(list->tables[list->count - 1].key_max, key);
-    EXPECT(manifest_level_range_contains(level, key) == is_within);
+    EXPECT(manifest_run_range_contains(level, key) == is_within);
 }
 
 static void run_level(uint64_t seed)
@@ -128,8 +128,8 @@ static void run_level(uint64_t seed)
     struct node_pool pool;
     void *region;
     pool_begin(&pool, &region);
-    struct manifest_level level;
-    manifest_level_init(&level, &pool);
+    struct manifest_run level;
+    manifest_run_init(&level, &pool, 0);
     struct list *list = calloc(1, sizeof *list);
     const uint64_t longest = random_range(&random, 1, 60);
 
@@ -138,15 +138,15 @@ static void run_level(uint64_t seed)
         if (list->count > 0 && !random_chance(&random, grows ? 3 : 1, 4)) {
             const uint32_t index = (uint32_t)random_below(&random, list->count);
             const struct key key = list->tables[index].key_min;
-            manifest_level_remove(&level, manifest_level_find(&level, key));
+            manifest_run_remove(&level, manifest_run_find(&level, key));
             list_remove(list, index);
         } else if (list->count < TABLES_MAX) {
             const uint64_t key_min = random_below(&random, KEY_SPACE);
             const uint64_t key_max = key_min + random_below(&random, longest);
             const struct table_info info = table_of(key_min, key_max, step);
             const bool overlaps = list_overlaps(list, info.key_min, info.key_max);
-            EXPECT(manifest_level_overlaps(&level, info.key_min, info.key_max) == overlaps);
-            EXPECT(manifest_level_insert(&level, &info) == !overlaps);
+            EXPECT(manifest_run_overlaps(&level, info.key_min, info.key_max) == overlaps);
+            EXPECT(manifest_run_insert(&level, &info) == !overlaps);
             if (!overlaps) list_insert(list, info);
         }
         compare_key(&level, list, random_below(&random, KEY_SPACE + 100));
@@ -154,14 +154,14 @@ static void run_level(uint64_t seed)
     }
     compare_walks(&level, list);
     while (level.count > 0)
-        manifest_level_remove(&level, manifest_level_last(&level));
+        manifest_run_remove(&level, manifest_run_last(&level));
     EXPECT(node_pool_room(&pool) == 2 * TABLES_MAX);
     free(list);
     free(region);
 }
 
 static void fill(
-    struct random *random, struct manifest_level *level, struct list *list, uint32_t count
+    struct random *random, struct manifest_run *level, struct list *list, uint32_t count
 )
 {
     const uint64_t longest = random_range(random, 1, 200);
@@ -169,7 +169,7 @@ static void fill(
         const uint64_t key_min = random_below(random, KEY_SPACE);
         const struct table_info info =
             table_of(key_min, key_min + random_below(random, longest), 1);
-        if (manifest_level_insert(level, &info)) list_insert(list, info);
+        if (manifest_run_insert(level, &info)) list_insert(list, info);
     }
 }
 
@@ -183,7 +183,7 @@ static uint32_t overlap_count(const struct list *b, const struct table_info *tab
 }
 
 static void compare_pick(
-    const struct manifest_level levels[2],
+    const struct manifest_run levels[2],
     const struct list *a,
     const struct list *b,
     uint32_t limit
@@ -213,9 +213,9 @@ static void run_pick(uint64_t seed)
     struct node_pool pool;
     void *region;
     pool_begin(&pool, &region);
-    struct manifest_level levels[2];
-    manifest_level_init(&levels[0], &pool);
-    manifest_level_init(&levels[1], &pool);
+    struct manifest_run levels[2];
+    manifest_run_init(&levels[0], &pool, 0);
+    manifest_run_init(&levels[1], &pool, 0);
     struct list *lists = calloc(2, sizeof *lists);
     const uint32_t growth = (uint32_t)random_range(&random, 2, 8);
     const uint32_t count_a = (uint32_t)random_below(&random, 20);
@@ -230,7 +230,7 @@ static void run_pick(uint64_t seed)
     free(region);
 }
 
-TEST(manifest_level, answers_as_a_flat_list_does)
+TEST(manifest_run, answers_as_a_flat_list_does)
 {
     const struct test_seeds seeds = test_seeds(30);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
