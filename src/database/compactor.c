@@ -12,11 +12,13 @@
 enum { COMPACTOR_READS = 32, COMPACTOR_WRITES = 16 };
 static_assert(COMPACTOR_READS >= 3 * COMPACTION_READ_AHEAD, "all that is read ahead is in flight");
 
-static struct grid_view_options view_options(struct compactor *compactor, struct reactor *reactor)
+static struct grid_view_options view_options(
+    struct compactor *compactor, struct reactor *reactor, uint32_t runs_max
+)
 {
     return (struct grid_view_options){
         .reactor = reactor,
-        .pinned_frames_max = COMPACTION_FRAMES,
+        .pinned_frames_max = compaction_frames(runs_max),
         .reads_max = COMPACTOR_READS,
         .writes_max = COMPACTOR_WRITES,
         .fault = compactor == NULL ? NULL : &compactor->fault,
@@ -42,18 +44,22 @@ void compactor_start(struct compactor *compactor, void (*job)(void *context), vo
     maybe(status != TACTUS_OK);
 }
 
-uint32_t compactor_frames(void)
+uint32_t compactor_frames(uint32_t runs_max)
 {
-    const struct grid_view_options options = view_options(NULL, NULL);
+    const struct grid_view_options options = view_options(NULL, NULL, runs_max);
     return grid_view_frames(&options);
 }
 
 void compactor_init(
-    struct compactor *compactor, struct budget *budget, struct grid *owner, struct reactor *reactor
+    struct compactor *compactor,
+    struct budget *budget,
+    struct grid *owner,
+    struct reactor *reactor,
+    uint32_t runs_max
 )
 {
     if (has_reactor(compactor)) reactor = &compactor->reactor;
-    const struct grid_view_options options = view_options(compactor, reactor);
+    const struct grid_view_options options = view_options(compactor, reactor, runs_max);
     grid_init_sharing(&compactor->grid, budget, owner, &options);
 }
 

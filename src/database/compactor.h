@@ -26,12 +26,17 @@ void compactor_open(struct compactor *compactor, const struct reactor *owner);
 /* Starts the thread. Without one, or where that fails, the writer's thread does the job. */
 void compactor_start(struct compactor *compactor, void (*job)(void *context), void *context);
 
-/* Frames that it adds to the owner's cache, for grid_options.view_frames_max. */
-uint32_t compactor_frames(void);
+/* Frames that it adds to the owner's cache, for grid_options.view_frames_max. `runs_max`: of level
+ * 0. */
+uint32_t compactor_frames(uint32_t runs_max);
 
 /* Takes its memory, right after the owner's grid. `reactor`: the owner's. */
 void compactor_init(
-    struct compactor *compactor, struct budget *budget, struct grid *owner, struct reactor *reactor
+    struct compactor *compactor,
+    struct budget *budget,
+    struct grid *owner,
+    struct reactor *reactor,
+    uint32_t runs_max
 );
 
 /* Ends view, thread and reactor: before the owner's grid is closed, after the worker was joined and

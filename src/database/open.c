@@ -86,21 +86,24 @@ void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *o
 {
     const struct file_options *file = &db->superblock.options;
     const uint32_t scan_frames = scan_tree_frames(tree_level_runs_max(db->sizing->runs_max));
-    const uint32_t pinned =
-        FOREST_FRAMES + CHECKPOINT_FRAMES + (db->query_count_max + 1) * scan_frames;
+    const uint32_t runs_max = db->sizing->runs_max[0];
+    const uint32_t pinned = FOREST_FRAMES + slice_frames(runs_max) + CHECKPOINT_FRAMES +
+                            (db->query_count_max + 1) * scan_frames;
     const struct grid_options grid_options = {
         .reactor = &db->reactor,
         .layout = &db->layout,
         .file_id = file->file_id,
         .cache_frames = cache_frames_of(db, pinned),
         .pinned_frames_max = pinned,
-        .view_frames_max = db->read_only ? 0 : compactor_frames(),
+        .view_frames_max = db->read_only ? 0 : compactor_frames(runs_max),
         .read_only = db->read_only,
         .fault = &db->fault,
     };
     budget_group(budget, "cache");
     grid_init(&db->grid, budget, &grid_options);
-    if (!db->read_only) compactor_init(&db->compactor, budget, &db->grid, &db->reactor);
+    if (!db->read_only) {
+        compactor_init(&db->compactor, budget, &db->grid, &db->reactor, runs_max);
+    }
     budget_group(budget, "free set");
     const struct checkpoint_options checkpoint_options = {
         .grid = &db->grid,

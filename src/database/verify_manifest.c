@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "lsm/manifest_log.h"
+#include "lsm/slice.h"
 
 #include "base/poison.h"
 
@@ -178,6 +179,9 @@ static uint64_t level_limit(const struct verify *verify, uint32_t level)
     for (uint32_t above = 0; above <= level; above += 1) {
         limit *= verify->bootstrap.superblock.options.growth_factor;
     }
+    const uint32_t runs_max = verify->bootstrap.sizing->runs_max[0];
+    if (level == 0 && runs_max > 1) return manifest_level_runs_bound(runs_max);
+    if (level == 1) return limit + slice_surplus_max(runs_max);
     return limit;
 }
 

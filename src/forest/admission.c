@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/integer.h"
+#include "lsm/slice.h"
 
 #include "base/poison.h"
 
@@ -39,14 +40,15 @@ static struct tree_levels tree_levels_of(const struct tree *tree)
 }
 
 /* What the levels can be, at worst, one bar later: a level gains at most one table in a bar, level
- * 0 by the flush, a lower one from the level above; and a table meets at most all of the next
- * level. */
-static struct tree_levels tree_levels_next(const struct tree_levels *now)
+ * 0 by the flush, a lower one from the level above, and level 1 more from a slice of level 0; and a
+ * table meets at most all of the next level. */
+static struct tree_levels tree_levels_next(const struct tree_levels *now, uint32_t runs_max)
 {
     struct tree_levels next = *now;
     for (uint32_t level = 0; level < SUPERBLOCK_LEVELS; level += 1) {
         if (level == 0 || now->table_count[level - 1] > 0) next.table_count[level] += 1;
     }
+    if (runs_max > 1) next.table_count[1] += min_u32(runs_max, now->table_count[0]);
     for (uint32_t level = 0; level + 1 < SUPERBLOCK_LEVELS; level += 1) {
         next.overlap_max[level] = next.table_count[level + 1];
     }
@@ -75,7 +77,7 @@ static uint64_t forest_bar_blocks_of(const struct forest *forest, bool next_bar)
     uint64_t tables_written = 0;
     for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
         struct tree_levels levels = tree_levels_of(&forest->trees[tree]);
-        if (next_bar) levels = tree_levels_next(&levels);
+        if (next_bar) levels = tree_levels_next(&levels, sizing->runs_max[0]);
         const uint64_t tables = sizing_tree_bar_tables(sizing, &levels);
         tables_written += tables;
         blocks += tables * sizing->trees[tree].table_blocks;
@@ -182,7 +184,8 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
     const uint32_t bars = removes_only ? ADMIT_BARS_REMOVES : ADMIT_BARS;
     const uint32_t bars_in_file = removes_only ? ADMIT_BARS_REMOVES_IN_FILE : ADMIT_BARS_IN_FILE;
     schedule->short_of_room = false;
-    if (!manifest_room(&forest->trees[0].manifest, bars * forest->tree_count)) {
+    const uint32_t surplus = slice_surplus_max(forest->options.sizing->runs_max[0]);
+    if (!manifest_room(&forest->trees[0].manifest, (bars + surplus) * forest->tree_count)) {
         return forest_limit(forest, "commit: tables_max is reached");
     }
     if (schedule->last_level_room < (removes_only ? ADMIT_LAST_LEVEL_REMOVES : ADMIT_LAST_LEVEL)) {

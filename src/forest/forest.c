@@ -30,13 +30,15 @@ static void forest_init_half_bar(struct forest *forest, struct budget *budget)
 {
     const struct sizing *sizing = forest->options.sizing;
     struct half_bar_measure measure = {0};
+    uint32_t record_size_max = 0;
     for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
         half_bar_measure_tree(
             &measure,
             &sizing->trees[tree].geometry,
             sizing->trees[tree].shape.record_size,
-            sizing->growth_factor
+            compaction_tables_max(sizing->growth_factor, sizing->runs_max[0])
         );
+        record_size_max = max_u32(record_size_max, sizing->trees[tree].shape.record_size);
     }
     const struct half_bar_options options = {
         .grid = forest->options.compaction_grid,
@@ -44,6 +46,9 @@ static void forest_init_half_bar(struct forest *forest, struct budget *budget)
         .compactions_max = forest->tree_count * HALF_BAR_COMPACTIONS_A_TREE,
         .blocks_max = (uint32_t)half_bar_blocks_max(&measure, sizing->bar_beats / 2),
         .block_size = sizing->block_size,
+        .growth_factor = sizing->growth_factor,
+        .runs_max = sizing->runs_max[0],
+        .record_size_max = record_size_max,
     };
     budget_group(budget, "compaction");
     half_bar_init(&forest->half_bar, budget, &options);
@@ -61,7 +66,7 @@ static void forest_init_shared(struct forest *forest, struct budget *budget)
         .block_count_max = sizing->block_count_max,
         .block_size = sizing->block_size,
         .tables_max = sizing->tables_max,
-        .growth_factor = sizing->growth_factor,
+        .compaction_tables = compaction_tables_max(sizing->growth_factor, sizing->runs_max[0]),
         .tree_count = sizing->tree_count,
     };
     manifest_log_init(&forest->log, budget, &log_options);

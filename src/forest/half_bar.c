@@ -16,6 +16,8 @@ void half_bar_init(
         ),
         .compactions_max = options->compactions_max,
         .statistics = budget_take(budget, 1, sizeof(struct half_bar_statistics), 64),
+        .excess_max = 2 * (uint64_t)options->block_size +
+                      (uint64_t)(options->runs_max - 1) * options->record_size_max,
     };
     block_supply_init(&half_bar->supply, budget, options->blocks_max);
     const struct compaction_pool_options pool = {
@@ -23,6 +25,8 @@ void half_bar_init(
         .supply = &half_bar->supply,
         .fault = options->fault,
         .block_size = options->block_size,
+        .growth_factor = options->growth_factor,
+        .runs_max = options->runs_max,
     };
     compaction_pool_init(&half_bar->pool, budget, &pool);
 }
@@ -126,9 +130,8 @@ enum tactus_status half_bar_beat_end(struct half_bar *half_bar, struct fault *fa
         assert(half_bar->failure.status != TACTUS_OK);
         return fault_set(fault, half_bar->failure);
     }
-    const uint64_t block_size = half_bar->pool.grid->options.layout->block_size;
     assert(half_bar->done >= half_bar->quota);
-    assert(half_bar->done < half_bar->quota + 2 * block_size);
+    assert(half_bar->done < half_bar->quota + half_bar->excess_max);
     assert(half_bar->done <= half_bar->bytes_left);
     half_bar->bytes_left -= half_bar->done;
     count_beat(half_bar);
@@ -148,18 +151,18 @@ void half_bar_end(struct half_bar *half_bar)
     half_bar->entries = 0;
 }
 
-/* Inputs are at most 1 + growth_factor tables for each of a tree's compactions. A beat moves its
- * share of the worst half-bar's bytes; besides, each input table lets go of a value block that is
- * not full, and of its index blocks; and what each compaction reserves beyond what its records
- * fill, compaction_blocks_extra(), is less. */
+/* Each of a tree's compactions reads at most compaction_tables_max() tables. A beat moves its share
+ * of the worst half-bar's bytes; besides, each input table lets go of a value block that is not
+ * full, and of its index blocks; and what each compaction reserves beyond what its records fill,
+ * compaction_blocks_extra(), is less. */
 void half_bar_measure_tree(
     struct half_bar_measure *measure,
     const struct table_geometry *geometry,
     uint32_t record_size,
-    uint32_t growth_factor
+    uint32_t compaction_tables
 )
 {
-    const uint64_t tables = (uint64_t)HALF_BAR_COMPACTIONS_A_TREE * (1 + growth_factor);
+    const uint64_t tables = (uint64_t)HALF_BAR_COMPACTIONS_A_TREE * compaction_tables;
     const uint64_t index_blocks = geometry->blocks_max - geometry->value_blocks_max;
     const uint64_t table_bytes = (uint64_t)geometry->records_max * record_size;
     const uint64_t bytes_a_block = table_bytes / geometry->blocks_max;

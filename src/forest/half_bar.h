@@ -10,7 +10,8 @@
  * of it is done: bytes_left at a half-bar's start, divided by the beats that remain, is a beat's
  * quota. Compactions run to their end one after the other, in the order of their selection, so one
  * alone is unfinished between two beats: it keeps its cursors and partial blocks. The quota is
- * exceeded by at most one value block of each side, which the next quotas make up for; the last
+ * exceeded by at most one value block of each side (and where runs are merged, the records of one
+ * key in each), which the next quotas make up for; the last
  * beat's quota is all that is left. How much the pool may read and write at once changes nothing of
  * this, nor does the time that anything takes. */
 #ifndef TACTUS_FOREST_HALF_BAR_H
@@ -33,6 +34,9 @@ struct half_bar_options {
     uint32_t compactions_max; /* of one half-bar, all trees */
     uint32_t blocks_max;      /* of one beat: half_bar_blocks_max() */
     uint32_t block_size;
+    uint32_t growth_factor;
+    uint32_t runs_max; /* of level 0 */
+    uint32_t record_size_max;
 };
 
 /* Of this process; decides nothing. */
@@ -56,8 +60,9 @@ struct half_bar {
     struct compaction_terms terms;
 
     uint64_t quota; /* of the open beat, in bytes of input */
-    uint64_t done;  /* of it, and beyond */
-    bool failed;    /* for good: `failure` says why */
+    uint64_t done;  /* of it, and beyond: less than excess_max */
+    uint64_t excess_max;
+    bool failed; /* for good: `failure` says why */
     struct fault failure;
     struct block_supply supply;
     struct compaction_pool pool;
@@ -105,7 +110,7 @@ void half_bar_measure_tree(
     struct half_bar_measure *measure,
     const struct table_geometry *geometry,
     uint32_t record_size,
-    uint32_t growth_factor
+    uint32_t compaction_tables
 );
 uint64_t half_bar_blocks_max(const struct half_bar_measure *measure, uint32_t half_bar_beats);
 

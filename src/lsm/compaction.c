@@ -18,6 +18,11 @@ void compaction_pool_init(
     *pool = (struct compaction_pool
     ){.grid = options->grid, .supply = options->supply, .fault = options->fault};
     pool->block = budget_take(budget, 1, options->block_size, 64);
+    const uint32_t tables = compaction_tables_max(options->growth_factor, options->runs_max);
+    pool->taken = budget_take(budget, tables, sizeof *pool->taken, 8);
+    if (options->runs_max > 1) {
+        slice_merge_init(&pool->slices, budget, options->runs_max, options->block_size);
+    }
     pool->a.stage = TABLE_CURSOR_IDLE;
     pool->b[0].stage = TABLE_CURSOR_IDLE;
     pool->b[1].stage = TABLE_CURSOR_IDLE;
@@ -29,6 +34,7 @@ void compaction_pool_abandon(struct compaction_pool *pool)
     if (pool->a.stage != TABLE_CURSOR_IDLE) table_cursor_stop(&pool->a);
     if (pool->b[0].stage != TABLE_CURSOR_IDLE) table_cursor_stop(&pool->b[0]);
     if (pool->b[1].stage != TABLE_CURSOR_IDLE) table_cursor_stop(&pool->b[1]);
+    slice_merge_stop(&pool->slices);
     if (table_builder_is_open(&pool->builder)) table_builder_abandon(&pool->builder);
     pool->user->stage = COMPACTION_FAILED;
     pool->user = NULL;
@@ -53,15 +59,29 @@ static void cursor_begin(
 
 /* ---- Selecting ------------------------------------------------------------------------------ */
 
-static const struct manifest_run *level_of(const struct compaction *compaction, uint8_t level)
+static const struct manifest_level *level_of(const struct compaction *compaction, uint8_t level)
 {
-    return manifest_level_sole(&compaction->tree->manifest.levels[level]);
+    return &compaction->tree->manifest.levels[level];
+}
+
+/* The run of level B that the outputs are to be of: without tables, if they begin it. */
+static const struct manifest_run *run_b_of(const struct compaction *compaction)
+{
+    static const struct manifest_run none = {0};
+    const struct manifest_run *run =
+        manifest_level_find_run(level_of(compaction, compaction->level_b), compaction->run_b);
+    return run == NULL ? &none : run;
+}
+
+static uint32_t runs_max_of(const struct compaction *compaction, uint8_t level)
+{
+    return compaction->tree->manifest.runs_max[level];
 }
 
 /* The tables of level B that overlap the range, and the union of both. */
 static void select_overlap(struct compaction *compaction)
 {
-    const struct manifest_run *b = level_of(compaction, compaction->level_b);
+    const struct manifest_run *b = run_b_of(compaction);
     const struct table_info *table = manifest_run_at_or_above(b, compaction->key_min);
     const struct key key_max = compaction->key_max;
     compaction->b_first = NULL;
@@ -107,7 +127,7 @@ static bool coalesce(
 static void select_neighbours(struct compaction *compaction)
 {
     const struct compaction before = *compaction;
-    const struct manifest_run *level = level_of(compaction, compaction->level_b);
+    const struct manifest_run *level = run_b_of(compaction);
     struct coalescing coalescing = {.records = compaction->tree->immutable->count};
     const struct table_info *last = compaction->b_first;
     for (uint32_t index = 0; index < compaction->b_count; index += 1) {
@@ -163,16 +183,15 @@ static bool select_table(struct compaction *compaction, bool in_haste)
 {
     const struct manifest *manifest = &compaction->tree->manifest;
     const uint8_t level_a = (uint8_t)(compaction->level_b - 1);
-    const struct manifest_run *a = level_of(compaction, level_a);
+    const struct manifest_run *a = manifest_level_sole(level_of(compaction, level_a));
     const uint64_t limit = manifest_level_limit(manifest, level_a);
-    assert(a->count <= limit + 1);
+    assert(a->count <= manifest_level_count_max(manifest, level_a) + 1);
     const bool is_full = a->count >= limit;
     if (!is_full && !in_haste) return false;
 
     const struct compaction_choice choice =
-        is_full
-            ? compaction_pick(a, level_of(compaction, compaction->level_b), manifest->growth_factor)
-            : compaction_pick_in_haste(manifest, level_a);
+        is_full ? compaction_pick(a, run_b_of(compaction), manifest->growth_factor)
+                : compaction_pick_in_haste(manifest, level_a);
     assert(choice.table != NULL || !is_full); /* exists: compaction_pick.h */
     if (choice.table == NULL) return false;
     compaction->a = choice.table;
@@ -181,18 +200,109 @@ static bool select_table(struct compaction *compaction, bool in_haste)
     return true;
 }
 
+/* A flush into a level of several runs: it joins the newest run, if it has no key range in common
+ * with it and the run's group is not complete, else it begins a run. */
+static uint64_t flush_run(const struct compaction *compaction)
+{
+    const struct manifest_level *level = level_of(compaction, 0);
+    const bool is_complete = run_group_newest_is_complete(level, runs_max_of(compaction, 0));
+    if (!is_complete && level->run_count > 0 &&
+        !manifest_run_overlaps(&level->runs[0], compaction->key_min, compaction->key_max)) {
+        return level->runs[0].number;
+    }
+    return run_number(compaction->snapshot_min, run_group_newest_is_odd(level) != is_complete);
+}
+
+/* One table of a group that is a single run: as from a level of one run, but that it may overlap
+ * all of level 1. */
+static void select_from_run(struct compaction *compaction, const struct manifest_run *run)
+{
+    const struct compaction_choice choice =
+        compaction_pick(run, run_b_of(compaction), UINT32_MAX - 1);
+    assert(choice.table != NULL);
+    compaction->a = choice.table;
+    compaction->key_min = choice.table->key_min;
+    compaction->key_max = choice.table->key_max;
+}
+
+/* What goes down of level 0 with several runs. If the blocks that decide it cannot be read, it has
+ * failed, and says so when its work begins. */
+static bool select_group(struct compaction *compaction, bool in_haste)
+{
+    const struct manifest_level *level = level_of(compaction, 0);
+    const uint32_t runs_max = runs_max_of(compaction, 0);
+    const struct run_group group = run_group_oldest(level);
+    if (group.table_count == 0) return false;
+    if (group.newer_tables == 0 && group.table_count < runs_max && !in_haste) return false;
+
+    const uint32_t bars_left = run_group_bars_left(&group, runs_max);
+    if (group.run_count == 1 && group.table_count <= bars_left) {
+        select_from_run(compaction, &level->runs[group.first]);
+        return true;
+    }
+    struct lsm_shared *shared = compaction->tree->options.shared;
+    struct slice *slice = &compaction->slice;
+    const enum tactus_status status =
+        slice_select(slice, level, &group, bars_left, &compaction->tree->format, shared->grid);
+    if (status != TACTUS_OK) {
+        (void)fault_set(shared->compaction->fault, *shared->grid->options.fault);
+        compaction->stage = COMPACTION_FAILED;
+        return true;
+    }
+    compaction->from_slice = true;
+    compaction->key_min = slice->key_min;
+    compaction->key_max = slice->key_max;
+    return true;
+}
+
+static bool select_side_a(struct compaction *compaction, const struct compaction_terms *terms)
+{
+    if (compaction->level_b == 0) return select_immutable(compaction, terms->may_defer);
+    if (runs_max_of(compaction, (uint8_t)(compaction->level_b - 1)) > 1) {
+        return select_group(compaction, terms->in_haste);
+    }
+    return select_table(compaction, terms->in_haste);
+}
+
+/* Whether nothing older than the inputs has keys of their range (R17). Older runs of level A there
+ * are none: the oldest group goes down first. */
+static bool is_bottom(const struct compaction *compaction)
+{
+    const struct manifest_level *b = level_of(compaction, compaction->level_b);
+    for (uint32_t index = 0; index < b->run_count; index += 1) {
+        const struct manifest_run *run = &b->runs[index];
+        if (run->number >= compaction->run_b) continue;
+        if (manifest_run_overlaps(run, compaction->key_min, compaction->key_max)) return false;
+    }
+    return manifest_is_bottom(
+        &compaction->tree->manifest, compaction->level_b, compaction->key_min, compaction->key_max
+    );
+}
+
 /* What the selected inputs hold. */
 static uint64_t input_records(const struct compaction *compaction)
 {
-    const struct manifest_run *b = level_of(compaction, compaction->level_b);
-    uint64_t count =
-        compaction->from_memory ? compaction->tree->immutable->count : compaction->a->value_count;
+    const struct manifest_run *b = run_b_of(compaction);
+    uint64_t count = 0;
+    if (compaction->from_memory) count = compaction->tree->immutable->count;
+    if (compaction->from_slice) count = compaction->slice.target;
+    if (compaction->a != NULL) count = compaction->a->value_count;
     const struct table_info *table = compaction->b_first;
     for (uint32_t index = 0; index < compaction->b_count; index += 1) {
         count += table->value_count;
         table = manifest_run_next(b, table);
     }
     return count;
+}
+
+/* Tables of level B that it may rewrite. */
+static uint64_t overlap_max(const struct compaction *compaction)
+{
+    const struct manifest *manifest = &compaction->tree->manifest;
+    if (compaction->level_b == 0 ||
+        runs_max_of(compaction, (uint8_t)(compaction->level_b - 1)) == 1)
+        return manifest->growth_factor;
+    return manifest_level_count_max(manifest, compaction->level_b);
 }
 
 bool compaction_select(struct compaction *compaction, const struct compaction_terms *terms)
@@ -202,24 +312,27 @@ bool compaction_select(struct compaction *compaction, const struct compaction_te
     assert(terms->snapshot_min > 0);
     compaction->snapshot_min = terms->snapshot_min;
     compaction->from_memory = false;
+    compaction->from_slice = false;
+    compaction->run_b = 0;
     compaction->a = NULL;
     compaction->output_count = 0;
     compaction->record_count = 0;
     compaction->now = (struct compaction_counters){0};
-    const bool found = compaction->level_b == 0 ? select_immutable(compaction, terms->may_defer)
-                                                : select_table(compaction, terms->in_haste);
-    if (!found) return false;
+    if (!select_side_a(compaction, terms)) return false;
+    if (compaction->stage == COMPACTION_FAILED) {
+        compaction->record_count = 1; /* so that a beat comes to it */
+        return true;
+    }
+    if (runs_max_of(compaction, compaction->level_b) > 1) compaction->run_b = flush_run(compaction);
 
     select_overlap(compaction);
     if (compaction->from_memory && terms->coalesces) select_neighbours(compaction);
-    assert(compaction->b_count <= compaction->tree->manifest.growth_factor);
-    compaction->drop_tombstones = manifest_is_bottom(
-        &compaction->tree->manifest, compaction->level_b, compaction->key_min, compaction->key_max
-    );
+    assert(compaction->b_count <= overlap_max(compaction));
+    compaction->drop_tombstones = is_bottom(compaction);
     /* A table is not moved to where its tombstones would be left out: nothing came to do so. */
     const bool would_drop =
         compaction->drop_tombstones && compaction->a != NULL && compaction->a->has_tombstones;
-    compaction->move_table = !compaction->from_memory && compaction->b_count == 0 && !would_drop;
+    compaction->move_table = compaction->a != NULL && compaction->b_count == 0 && !would_drop;
     if (compaction->move_table) {
         compaction->now.tables_moved = 1;
         compaction->stage = COMPACTION_FINISHED;
@@ -243,7 +356,7 @@ uint64_t compaction_record_count(const struct compaction *compaction)
 
 uint64_t compaction_record_done(const struct compaction *compaction)
 {
-    return compaction->now.records_in;
+    return min_u64(compaction->now.records_in, compaction->record_count);
 }
 
 bool compaction_is_finished(const struct compaction *compaction)
@@ -271,13 +384,25 @@ uint64_t compaction_block_count_max(const struct compaction *compaction, uint64_
     return value_blocks + tables * index_blocks + compaction_blocks_extra(geometry);
 }
 
+/* Outputs are full but for the last one. */
+static uint64_t outputs_max(const struct compaction *compaction)
+{
+    return compaction->b_count + (compaction->from_slice ? compaction->slice.tables_worth : 1);
+}
+
 uint64_t compaction_entry_count_max(const struct compaction *compaction)
 {
     assert(compaction->stage != COMPACTION_IDLE);
     if (compaction->move_table) return 1;
-    const uint64_t inputs = (uint64_t)compaction->b_count + (compaction->from_memory ? 0 : 1);
-    const uint64_t outputs = (uint64_t)compaction->b_count + 1;
-    return inputs * 2 + outputs; /* an update and a remove each, an insert each */
+    uint64_t inputs = compaction->b_count;
+    uint64_t trimmed = 0;
+    if (compaction->a != NULL) inputs += 1;
+    if (compaction->from_slice) {
+        inputs += compaction->slice.input_count;
+        trimmed = compaction->slice.input_count;
+    }
+    /* an update and a remove each, an insert each */
+    return inputs * 2 + outputs_max(compaction) + trimmed;
 }
 
 /* ---- Merging -------------------------------------------------------------------------------- */
@@ -366,27 +491,45 @@ static void piece_count(struct compaction *compaction, const struct run_merge_pi
     now->records_cancelled += (uint64_t)piece->cancelled * 2;
 }
 
-/* The next piece of the immutable table, made of no more records than a value block has. */
-static void side_memory_prepare(struct compaction *compaction, struct side *side)
+static enum progress piece_next(struct compaction *compaction, struct run_merge_piece *piece)
 {
-    const struct table_geometry *geometry = &compaction->tree->format.geometry;
+    struct compaction_pool *pool = compaction->tree->options.shared->compaction;
+    if (compaction->from_memory) {
+        const uint32_t input_max = compaction->tree->format.geometry.records_per_block;
+        *piece = run_merge_next(&pool->runs, pool->block, input_max);
+        return PROGRESS_DONE;
+    }
+    const enum progress progress = slice_merge_next(&pool->slices);
+    if (progress == PROGRESS_DONE) *piece = pool->slices.piece;
+    if (progress == PROGRESS_FAILED && pool->slices.fault != NULL) {
+        (void)compaction_corrupt(compaction, pool->slices.faulty, pool->slices.fault);
+    }
+    return progress;
+}
+
+/* The next piece of the immutable table, or of the slice, made of no more records than a value
+ * block has; of a slice, those of the last one's key besides. */
+static enum progress side_pieces_prepare(struct compaction *compaction, struct side *side)
+{
     struct compaction_pool *pool = compaction->tree->options.shared->compaction;
     struct run_merge_piece *piece = &pool->piece;
     if (pool->piece_position == piece->count) {
-        *piece = run_merge_next(&pool->runs, pool->block, geometry->records_per_block);
+        const enum progress progress = piece_next(compaction, piece);
+        if (progress != PROGRESS_DONE) return progress;
         pool->piece_position = 0;
         if (piece->count == 0) piece_count(compaction, piece);
         side->is_passing = piece->count == 0 && piece->consumed > 0;
     }
     side->count = piece->count - pool->piece_position;
-    if (side->count == 0) return;
+    if (side->count == 0) return PROGRESS_DONE;
     side->records = (const uint8_t *)piece->records +
                     (uint64_t)pool->piece_position * compaction->tree->format.shape.record_size;
+    return PROGRESS_DONE;
 }
 
 /* A piece counts when its first record does: not when it is made, as the other side may still have
  * to be waited for then, and what was counted must not depend on that. */
-static void side_memory_consume(struct compaction *compaction, uint32_t count)
+static void side_pieces_consume(struct compaction *compaction, uint32_t count)
 {
     struct compaction_pool *pool = compaction->tree->options.shared->compaction;
     if (count == 0) return;
@@ -398,17 +541,14 @@ static void side_memory_consume(struct compaction *compaction, uint32_t count)
 static enum progress side_a_prepare(struct compaction *compaction, struct side *side)
 {
     struct compaction_pool *pool = compaction->tree->options.shared->compaction;
-    if (!compaction->from_memory) {
-        return cursor_prepare(compaction, &pool->a, pool->a_position, pool->a_consumed, side);
-    }
-    side_memory_prepare(compaction, side);
-    return PROGRESS_DONE;
+    if (compaction->a == NULL) return side_pieces_prepare(compaction, side);
+    return cursor_prepare(compaction, &pool->a, pool->a_position, pool->a_consumed, side);
 }
 
 /* The current table of B has ended: its neighbour, whose index is on its way, takes its place. */
 static void side_b_next_table(struct compaction *compaction, struct compaction_pool *pool)
 {
-    const struct manifest_run *b = level_of(compaction, compaction->level_b);
+    const struct manifest_run *b = run_b_of(compaction);
     assert(pool->b_left > 0);
     assert(pool->b_position == 0);
     table_cursor_stop(&pool->b[pool->b_current]);
@@ -423,7 +563,7 @@ static void side_b_next_table(struct compaction *compaction, struct compaction_p
 static enum progress side_b_prepare(struct compaction *compaction, struct side *side)
 {
     struct compaction_pool *pool = compaction->tree->options.shared->compaction;
-    while (pool->b_left > 0) { /* at most growth_factor turns */
+    while (pool->b_left > 0) { /* at most b_count turns */
         struct table_cursor *current = &pool->b[pool->b_current];
         struct table_cursor *next = &pool->b[pool->b_current ^ 1];
         if (pool->b_left > 1 && table_cursor_advance(next) == PROGRESS_FAILED) {
@@ -439,10 +579,11 @@ static enum progress side_b_prepare(struct compaction *compaction, struct side *
 
 static void output_finish(struct compaction *compaction, struct compaction_pool *pool)
 {
-    assert(compaction->output_count < 1 + compaction->b_count);
+    assert(compaction->output_count < outputs_max(compaction));
     struct table_info *output = &compaction->outputs[compaction->output_count];
     table_builder_finish(&pool->builder, output);
     output->level = compaction->level_b;
+    output->run = compaction->run_b;
     assert(output->tree == compaction->tree->options.id);
     assert(!key_less(output->key_min, compaction->key_min));
     assert(!key_less(compaction->key_max, output->key_max));
@@ -461,8 +602,8 @@ static bool merge_consume(struct compaction *compaction, const struct merge *mer
     if (merge->conflicts > 0) {
         return compaction_corrupt(compaction, NULL, "an index holds a key twice");
     }
-    if (compaction->from_memory) {
-        side_memory_consume(compaction, merge->consumed_a);
+    if (compaction->a == NULL) {
+        side_pieces_consume(compaction, merge->consumed_a);
     } else if (merge->consumed_a > 0) {
         const bool consumed = cursor_consume(
             compaction, &pool->a, &pool->a_position, &pool->a_consumed, merge->consumed_a
@@ -516,14 +657,22 @@ static void compaction_done(struct compaction *compaction, struct compaction_poo
     struct compaction_counters *now = &compaction->now;
     assert(!compaction->from_memory || pool->runs.remaining == 0);
     now->merges = 1;
-    now->tables_in = compaction->b_count + (compaction->from_memory ? 0U : 1U);
+    now->tables_in = compaction->b_count + (compaction->a != NULL ? 1U : 0U);
+    if (compaction->from_slice) {
+        slice_merge_stop(&pool->slices);
+        slice_finish(&compaction->slice);
+        now->tables_in += compaction->slice.input_count;
+        now->tables_trimmed = slice_trimmed_count(&compaction->slice);
+        now->slices = 1;
+    }
     now->tables_out = compaction->output_count;
     now->blocks_out += pool->supply->taken - taken;
     assert(
         now->records_in ==
         now->records_out + now->records_dropped + now->records_replaced + now->records_cancelled
     );
-    assert(now->records_in == compaction_record_count(compaction));
+    assert(compaction_record_done(compaction) == compaction_record_count(compaction));
+    assert(now->records_in == compaction->record_count || compaction->from_slice);
     pool->user = NULL;
     compaction->stage = COMPACTION_FINISHED;
 }
@@ -531,9 +680,19 @@ static void compaction_done(struct compaction *compaction, struct compaction_poo
 /* Tables that were made later than now: only a hostile log has them. */
 static const struct table_info *input_of_the_future(const struct compaction *compaction)
 {
-    const struct manifest_run *b = level_of(compaction, compaction->level_b);
+    const struct manifest_run *b = run_b_of(compaction);
     const struct table_info *table = compaction->a;
     if (table != NULL && table->snapshot_min >= compaction->snapshot_min) return table;
+    const uint32_t slice_count = compaction->from_slice ? compaction->slice.input_count : 0;
+    for (uint32_t index = 0; index < slice_count; index += 1) {
+        table = compaction->slice.inputs[index].table;
+        if (table->snapshot_min >= compaction->snapshot_min) return table;
+    }
+    const struct manifest_level *level = level_of(compaction, compaction->level_b);
+    if (level->capacity > 1 && level->run_count > 0 &&
+        level->runs[0].number >= run_number(compaction->snapshot_min, false)) {
+        return manifest_run_first(&level->runs[0]);
+    }
     table = compaction->b_first;
     for (uint32_t index = 0; index < compaction->b_count; index += 1) {
         if (table->snapshot_min >= compaction->snapshot_min) return table;
@@ -567,10 +726,20 @@ void compaction_begin(struct compaction *compaction)
     pool->piece = (struct run_merge_piece){0};
     pool->piece_position = 0;
     if (compaction->from_memory) run_merge_begin(&pool->runs, compaction->tree->immutable);
+    if (compaction->from_slice) {
+        const struct slice_merge_options slice = {
+            .format = &compaction->tree->format,
+            .grid = pool->grid,
+            .supply = pool->supply,
+            .slice = &compaction->slice,
+            .cancel = compaction->tree->options.usage == TREE_INDEX,
+        };
+        slice_merge_begin(&pool->slices, &slice);
+    }
     if (compaction->a != NULL) cursor_begin(&pool->a, compaction, compaction->a);
     if (compaction->b_count > 0) cursor_begin(&pool->b[0], compaction, compaction->b_first);
     if (compaction->b_count > 1) {
-        const struct manifest_run *b = level_of(compaction, compaction->level_b);
+        const struct manifest_run *b = run_b_of(compaction);
         cursor_begin(&pool->b[1], compaction, manifest_run_next(b, compaction->b_first));
     }
     compaction->stage = COMPACTION_RUNNING;
@@ -620,6 +789,8 @@ static void counters_add(struct compaction_counters *total, const struct compact
     total->tables_out += now->tables_out;
     total->blocks_out += now->blocks_out;
     total->tables_moved += now->tables_moved;
+    total->tables_trimmed += now->tables_trimmed;
+    total->slices += now->slices;
     total->tables_coalesced += now->tables_coalesced;
     total->records_in += now->records_in;
     total->records_out += now->records_out;
@@ -628,34 +799,62 @@ static void counters_add(struct compaction_counters *total, const struct compact
     total->records_cancelled += now->records_cancelled;
 }
 
+/* What is left of a table of a slice is seen from now on; it may be nothing. */
+static void apply_trim(
+    struct compaction *compaction, struct table_info *table, const struct slice_input *input
+)
+{
+    const struct slice *slice = &compaction->slice;
+    table->snapshot_max = compaction->snapshot_min - 1;
+    manifest_remove(&compaction->tree->manifest, table);
+    if (input->consumed == table->value_count) return;
+    struct table_info rest = *table;
+    rest.key_min = key_successor(slice->end);
+    rest.value_count -= (uint32_t)input->consumed;
+    rest.snapshot_min = compaction->snapshot_min;
+    rest.snapshot_max = UINT64_MAX;
+    manifest_insert(&compaction->tree->manifest, &rest);
+}
+
+/* Closes and takes one input. */
+static void apply_take(
+    struct compaction *compaction, const struct table_info *table, uint32_t place
+)
+{
+    struct manifest *manifest = &compaction->tree->manifest;
+    const uint64_t snapshot_max = compaction->snapshot_min - 1;
+    struct table_info *taken = compaction->tree->options.shared->compaction->taken;
+    manifest_close(manifest, table, snapshot_max);
+    taken[place] = manifest_take(manifest, table);
+    taken[place].snapshot_max = snapshot_max;
+}
+
 static void apply_merge(struct compaction *compaction)
 {
     struct manifest *manifest = &compaction->tree->manifest;
-    const struct manifest_run *b = level_of(compaction, compaction->level_b);
-    const uint64_t snapshot_max = compaction->snapshot_min - 1;
-    struct table_info inputs[GROWTH_FACTOR_MAX];
-    uint32_t input_count = 0;
+    struct table_info *taken = compaction->tree->options.shared->compaction->taken;
+    const uint32_t met = compaction->from_slice ? compaction->slice.input_count : 0;
+    uint32_t place = 0;
+    for (; place < met; place += 1)
+        apply_take(compaction, compaction->slice.inputs[place].table, place);
+    if (compaction->a != NULL) apply_take(compaction, compaction->a, place);
+    const uint32_t count_a = met + (compaction->a != NULL ? 1 : 0);
 
-    if (compaction->a != NULL) manifest_close(manifest, compaction->a, snapshot_max);
     const struct table_info *table = compaction->b_first;
     for (uint32_t index = 0; index < compaction->b_count; index += 1) {
-        const struct table_info *next = manifest_run_next(b, table);
-        manifest_close(manifest, table, snapshot_max);
-        inputs[input_count] = manifest_take(manifest, table);
-        input_count += 1;
+        const struct table_info *next = manifest_run_next(run_b_of(compaction), table);
+        apply_take(compaction, table, count_a + index);
         table = next;
     }
     for (uint32_t index = 0; index < compaction->output_count; index += 1) {
         manifest_insert(manifest, &compaction->outputs[index]);
     }
-    for (; input_count > 0; input_count -= 1) {
-        inputs[input_count - 1].snapshot_max = snapshot_max;
-        manifest_remove(manifest, &inputs[input_count - 1]);
+    for (uint32_t index = compaction->b_count; index > 0; index -= 1) {
+        manifest_remove(manifest, &taken[count_a + index - 1]);
     }
-    if (compaction->a == NULL) return;
-    struct table_info input = manifest_take(manifest, compaction->a);
-    input.snapshot_max = snapshot_max;
-    manifest_remove(manifest, &input);
+    if (compaction->a != NULL) manifest_remove(manifest, &taken[0]);
+    for (uint32_t index = 0; index < met; index += 1)
+        apply_trim(compaction, &taken[index], &compaction->slice.inputs[index]);
 }
 
 void compaction_apply(struct compaction *compaction)

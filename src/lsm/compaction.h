@@ -18,7 +18,12 @@
  * own (R7). select and apply are the writer's.
  *
  * Inputs are at most 1 + growth_factor tables. Outputs are at most as many as inputs, since they
- * are filled to a table's capacity; they may be none, when everything cancels. */
+ * are filled to a table's capacity; they may be none, when everything cancels.
+ *
+ * Where level 0 may have several runs, a flush makes a run of its own or joins the newest, and what
+ * goes down from there to level 1 is a slice of the oldest group of runs (slice.h): at most
+ * compaction_tables_max() tables in, and as many out. Of its tables of level 0, those that it has
+ * not consumed whole stay, trimmed. */
 #ifndef TACTUS_LSM_COMPACTION_H
 #define TACTUS_LSM_COMPACTION_H
 
@@ -28,6 +33,8 @@
 #include "lsm/block_supply.h"
 #include "lsm/manifest_level.h"
 #include "lsm/run_merge.h"
+#include "lsm/slice.h"
+#include "lsm/slice_merge.h"
 #include "lsm/table_builder.h"
 #include "lsm/table_info.h"
 #include "lsm/table_reader.h"
@@ -41,10 +48,15 @@ struct tree;
 
 enum {
     COMPACTION_READ_AHEAD = 4, /* value blocks asked for ahead, each side */
-    /* The most frames that the running compaction pins at once, for grid_options.pinned_frames_max:
-     * a table of A, one of B and the next one of B, and the table being built. */
-    COMPACTION_FRAMES = 3 * (TABLE_CURSOR_FRAMES + COMPACTION_READ_AHEAD) + TABLE_BUILDER_FRAMES
 };
+
+/* The most frames that the running compaction pins at once, for grid_options.pinned_frames_max: a
+ * table of A, or of each run of A, one of B and the next one of B, and the table being built. */
+static inline uint32_t compaction_frames(uint32_t runs_max)
+{
+    return 3 * (TABLE_CURSOR_FRAMES + COMPACTION_READ_AHEAD) + TABLE_BUILDER_FRAMES +
+           slice_merge_frames(runs_max);
+}
 
 enum half_bar_half { HALF_BAR_FIRST, HALF_BAR_SECOND };
 
@@ -60,8 +72,10 @@ struct compaction_pool {
     struct block_supply *supply; /* of the beat that is worked on */
     struct fault *fault;
 
-    /* Side A where it is the immutable table: its runs, merged into `block` a piece at a time. */
+    /* Side A where it is the immutable table, or a slice of several runs: these are merged, a piece
+     * at a time, into `block`, or into the slice's. */
     struct run_merge runs;
+    struct slice_merge slices; /* without room if no level has several runs */
     struct run_merge_piece piece;
     uint32_t piece_position; /* records of the piece that were consumed */
     void *block;             /* of block_size bytes; borrowed from the memory budget */
@@ -77,6 +91,9 @@ struct compaction_pool {
     uint64_t b_consumed;
     struct table_builder builder;
     struct compaction *user; /* the one that has begun and is not finished, or NULL */
+
+    /* For apply: compaction_tables_max() of them, borrowed from the budget. */
+    struct table_info *taken;
 };
 
 struct compaction_pool_options {
@@ -84,9 +101,11 @@ struct compaction_pool_options {
     struct block_supply *supply;
     struct fault *fault;
     uint32_t block_size;
+    uint32_t growth_factor;
+    uint32_t runs_max; /* of level 0 */
 };
 
-/* Takes a block from the budget; the others that it needs are frames of the grid. */
+/* Takes little from the budget: most blocks that it needs are frames of the grid. */
 void compaction_pool_init(
     struct compaction_pool *pool,
     struct budget *budget,
@@ -104,6 +123,8 @@ struct compaction_counters {
     uint64_t blocks_out; /* of tables_out, all kinds */
     uint64_t tables_moved;
     uint64_t deferrals;        /* of level 0: bars in which the immutable table was not flushed */
+    uint64_t tables_trimmed;   /* of tables_in: those that a slice left the upper part of */
+    uint64_t slices;           /* of merges: those of several runs */
     uint64_t tables_coalesced; /* of tables_in: neighbours that a flush did not overlap */
     uint64_t records_in;       /* the immutable table's included */
     uint64_t records_out;
@@ -127,15 +148,19 @@ enum compaction_stage {
  *   C2  output_count <= input_count, which counts the immutable table as one.
  *   C3  When finished: records_in == records_out + dropped + replaced + cancelled. */
 struct compaction {
-    struct tree *tree;          /* borrowed: the tree that it is part of */
-    struct table_info *outputs; /* 1 + growth_factor; shared with the neighbour's compaction */
+    struct tree *tree; /* borrowed: the tree that it is part of */
+    struct table_info
+        *outputs; /* compaction_tables_max(); shared with the neighbour's compaction */
     uint8_t level_b;
 
     uint8_t stage; /* enum compaction_stage */
     bool from_memory;
+    bool from_slice;
     bool move_table;
     bool drop_tombstones;
-    const struct table_info *a;       /* NULL: the immutable table */
+    uint64_t run_b;                   /* the number of the run that the outputs are of */
+    struct slice slice;               /* of level 0 with several runs; without room in all others */
+    const struct table_info *a;       /* NULL: the immutable table, or a slice */
     const struct table_info *b_first; /* the others follow it in the level; NULL: none overlaps */
     uint32_t b_count;
     uint32_t output_count;
@@ -197,7 +222,9 @@ bool compaction_is_finished(const struct compaction *compaction);
 
 /* The half-bar ends. Changes levels and log; the log's reservation is made. The order is part of
  * the format's history: input A, inputs B ascending are updated (seen up to snapshot_min - 1),
- * outputs inserted ascending, inputs B descending then A removed; a moved table is one update. */
+ * outputs inserted ascending, inputs B descending then A removed; a moved table is one update. The
+ * tables of a slice are input A one after the other, newest run first, keys ascending; one that is
+ * trimmed is inserted right after it was removed. */
 void compaction_apply(struct compaction *compaction);
 
 #endif

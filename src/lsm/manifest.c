@@ -1,6 +1,7 @@
 #include "lsm/manifest.h"
 
 #include "base/assert.h"
+#include "lsm/slice.h"
 
 #include "base/poison.h"
 
@@ -62,9 +63,13 @@ const char *manifest_open_table(struct manifest *manifest, const struct table_in
 const char *manifest_open_fault(const struct manifest *manifest)
 {
     for (uint8_t level = 0; level < LEVELS; level += 1) {
-        if (manifest->levels[level].count > manifest_level_limit(manifest, level)) {
+        if (manifest->levels[level].count > manifest_level_count_max(manifest, level)) {
             return "a level has more tables than its limit";
         }
+        const uint32_t runs_max = manifest->runs_max[level];
+        const char *what =
+            runs_max == 1 ? NULL : run_groups_fault(&manifest->levels[level], runs_max);
+        if (what != NULL) return what;
     }
     return NULL;
 }
@@ -81,6 +86,14 @@ uint64_t manifest_level_limit(const struct manifest *manifest, uint8_t level)
     for (uint8_t i = 0; i <= level; i += 1)
         limit *= manifest->growth_factor;
     return limit;
+}
+
+uint64_t manifest_level_count_max(const struct manifest *manifest, uint8_t level)
+{
+    const uint32_t runs_max = manifest->runs_max[0];
+    const uint64_t limit = manifest_level_limit(manifest, level);
+    if (level == 0 && runs_max > 1) return manifest_level_runs_bound(runs_max);
+    return level == 1 ? limit + slice_surplus_max(runs_max) : limit;
 }
 
 bool manifest_is_bottom(
@@ -136,6 +149,7 @@ void manifest_move(struct manifest *manifest, const struct table_info *table)
     assert(table->level + 1 < LEVELS);
     struct table_info info = manifest_take(manifest, table);
     info.level += 1;
+    info.run = 0; /* only level 0 has several */
     const bool inserted = manifest_level_insert(&manifest->levels[info.level], &info);
     assert(inserted);
     manifest_log_append(manifest->log, MANIFEST_UPDATE, &info);

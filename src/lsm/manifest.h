@@ -57,6 +57,10 @@ bool manifest_room(const struct manifest *manifest, uint32_t table_count);
  * the end of a bar none has more. Within a bar an odd level may have one more. */
 uint64_t manifest_level_limit(const struct manifest *manifest, uint8_t level);
 
+/* The most tables that a level may have at the end of a bar: its limit; with several runs in level
+ * 0, two groups there, and in level 1 what slices bring beyond its limit (slice.h). */
+uint64_t manifest_level_count_max(const struct manifest *manifest, uint8_t level);
+
 /* Whether no level below `level` has a table in this range: tombstones may be dropped there. */
 bool manifest_is_bottom(
     const struct manifest *manifest, uint8_t level, struct key key_min, struct key key_max

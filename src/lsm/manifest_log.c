@@ -179,7 +179,7 @@ void manifest_log_init(
         .entries_max = manifest_block_entries_max(options->block_size),
         .tables_max = options->tables_max,
         .tree_count = options->tree_count,
-        .compaction_tables = 1 + options->growth_factor,
+        .compaction_tables = options->compaction_tables,
     };
     *log = (struct manifest_log){
         .options = *options,
@@ -187,9 +187,9 @@ void manifest_log_init(
         .entries_max = pace.entries_max,
     };
 
-    /* A compaction's outputs, at most 1 + growth_factor, are inserted before its inputs are
-     * removed: so many more tables than tables_max live in the log at once. */
-    const uint32_t live_max = options->tables_max + 1 + options->growth_factor;
+    /* A compaction's outputs are inserted before its inputs are removed: so many more tables than
+     * tables_max live in the log at once. */
+    const uint32_t live_max = options->tables_max + options->compaction_tables;
     address_map_init(&log->extents, budget, live_max, sizeof(struct table_extent));
     address_map_init(&log->removed, budget, live_max, 0);
     log->blocks = budget_take(budget, log->pace.ring_blocks, sizeof *log->blocks, 8);

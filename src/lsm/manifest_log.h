@@ -118,7 +118,7 @@ struct manifest_log_options {
     uint64_t block_count_max; /* of the grid: what an address may be at most */
     uint32_t block_size;
     uint32_t tables_max;
-    uint32_t growth_factor;
+    uint32_t compaction_tables; /* compaction_tables_max() */
     uint32_t tree_count;
 };
 

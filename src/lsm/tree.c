@@ -108,13 +108,17 @@ uint32_t tree_level_runs_max(const uint32_t *runs_max)
 /* Tables of adjacent target levels are never made at once: they share room for what is made. */
 static void compactions_init(struct tree *tree, struct budget *budget)
 {
-    const uint32_t outputs_max = 1 + tree->options.shared->growth_factor;
+    const struct lsm_shared *shared = tree->options.shared;
+    const uint32_t outputs_max = compaction_tables_max(shared->growth_factor, shared->runs_max[0]);
     for (uint8_t level = 0; level < LEVELS; level += 1) {
         struct compaction *compaction = &tree->compactions[level];
         *compaction = (struct compaction){.tree = tree, .level_b = level};
         compaction->outputs = level % 2 == 1
                                   ? tree->compactions[level - 1].outputs
                                   : budget_take(budget, outputs_max, sizeof(struct table_info), 8);
+    }
+    if (shared->runs_max[0] > 1) {
+        slice_init(&tree->compactions[1].slice, budget, shared->runs_max[0]);
     }
 }
 
@@ -161,8 +165,11 @@ void tree_check(const struct tree *tree)
         const uint64_t burst = level % 2; /* an odd level may be over its limit within a bar */
         assert(
             tree->manifest.levels[level].count <=
-            manifest_level_limit(&tree->manifest, level) + burst
+            manifest_level_count_max(&tree->manifest, level) + burst
         );
+    }
+    if (tree->manifest.runs_max[0] > 1) {
+        assert(run_groups_fault(&tree->manifest.levels[0], tree->manifest.runs_max[0]) == NULL);
     }
     memory_table_check(tree->mutable);
     memory_table_check(tree->immutable);
@@ -370,6 +377,7 @@ uint32_t tree_overlap_max(const struct tree *tree, uint8_t level)
     assert(level < LEVELS);
     if (level + 1 == LEVELS) return 0;
     const struct manifest_level *levels = tree->manifest.levels;
+    if (tree->manifest.runs_max[level] > 1) return levels[level + 1].count;
     return compaction_pick_overlap_max(
         manifest_level_sole(&levels[level]), manifest_level_sole(&levels[level + 1])
     );

@@ -293,6 +293,8 @@ static void count(const struct model *model)
         const struct compaction_counters *total = &model->fixture->tree.compactions[level].total;
         counted.merges += total->merges;
         counted.tables_moved += total->tables_moved;
+        counted.tables_trimmed += total->tables_trimmed;
+        counted.slices += total->slices;
         counted.records_dropped += total->records_dropped;
         counted.records_replaced += total->records_replaced;
         counted.records_cancelled += total->records_cancelled;
@@ -452,7 +454,7 @@ static struct record_shape shape_of(struct model *model)
     assert(false);
 }
 
-static void model_run(uint64_t seed)
+static void model_run(uint64_t seed, uint32_t runs_max)
 {
     struct model model = {.kind = (enum kind)(seed % KINDS)};
     random_init(&model.random, seed);
@@ -466,6 +468,8 @@ static void model_run(uint64_t seed)
       .point_lookups = !is_an_index,
       .record_max = (uint32_t)random_range(&model.random, 8, 64),
       .bar_beats = 4,
+      .runs_max = runs_max,
+      .block_count_max = 16384,
       .cache_frames = (uint32_t)random_range(&model.random, 1, 64)};
     model.oracle = calloc(KEYS_MAX, sizeof *model.oracle);
     model.committed = calloc(KEYS_MAX, sizeof *model.committed);
@@ -501,7 +505,7 @@ TEST(tree, stays_the_same_as_a_sorted_array_through_crashes)
     const struct test_seeds seeds = test_seeds(10);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
         test_seed_begin(seed);
-        model_run(seed);
+        model_run(seed, 1);
     }
     if (seeds.count < 10) return;
     EXPECT(counted.merges > 0);
@@ -519,6 +523,28 @@ TEST(tree, stays_the_same_as_a_sorted_array_through_crashes)
     EXPECT(counted_lookups.filter_negatives > 0);
     EXPECT(counted_lookups.filter_positives > 0);
     EXPECT(counted_lookups.filter_false_positives > 0);
+}
+
+TEST(tree, of_several_runs_stays_the_same_as_a_sorted_array_through_crashes)
+{
+    static const uint32_t runs[] = {2, 3, 4, 8};
+    const struct test_seeds seeds = test_seeds(20);
+    counted = (struct compaction_counters){0};
+    counted_replays = 0;
+    counted_deaths = 0;
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
+        test_seed_begin(seed);
+        model_run(seed, runs[seed / KINDS % COUNT_OF(runs)]);
+    }
+    if (seeds.count < 20) return;
+    EXPECT(counted.merges > 0);
+    EXPECT(counted.slices > 0);
+    EXPECT(counted.tables_trimmed > 0);
+    EXPECT(counted.records_dropped > 0);
+    EXPECT(counted.records_replaced > 0);
+    EXPECT(counted.records_cancelled > 0);
+    EXPECT(counted_replays > 0);
+    EXPECT(counted_deaths > 0);
 }
 
 TEST_MAIN()

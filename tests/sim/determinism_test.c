@@ -47,9 +47,10 @@ struct manner {
     uint32_t sync;
     bool in_order;
     bool at_submission;
-    uint32_t reopens; /* one step in so many is followed by a reopen; 0: never */
-    uint32_t crashes; /* likewise by a run into a crash */
-    uint32_t slow;    /* one request in so many takes long; 0: none, 1: each of the superblock */
+    uint32_t reopens;  /* one step in so many is followed by a reopen; 0: never */
+    uint32_t crashes;  /* likewise by a run into a crash */
+    uint32_t slow;     /* one request in so many takes long; 0: none, 1: each of the superblock */
+    uint32_t runs_max; /* of level 0: not a manner, but an option of the file */
 };
 
 /* Longer than all the beats until an effect. */
@@ -60,6 +61,7 @@ static uint64_t due_compared_count;
 static uint64_t durable_count; /* checkpoints; and those that somebody had to wait for */
 static uint64_t waited_count;
 static uint64_t crash_count;
+static uint64_t slice_count;
 
 static struct image image_of(const struct model *model, const struct simulated_disk *disk)
 {
@@ -161,6 +163,7 @@ static void count_and_close(struct model *model)
     const struct checkpoint_statistics *statistics = &model->db->checkpoint.statistics;
     durable_count += statistics->count;
     waited_count += statistics->waited;
+    slice_count += model_slices(model);
     model_close(model);
 }
 
@@ -225,6 +228,7 @@ static void run(uint64_t seed, struct manner manner, struct history *history, st
         .checkpoints = seed % 3 == 0 ? 70 : 15,
         .cache_bytes = manner.cache_bytes,
         .batch_max = seed % 2 == 0 ? 32 : 96,
+        .runs_max = manner.runs_max,
     };
     const struct simulated_disk_options disk_options = {
         .seed = random_u64(random),
@@ -264,18 +268,18 @@ static void run(uint64_t seed, struct manner manner, struct history *history, st
     simulated_disk_free(disk);
 }
 
-static void run_seed(uint64_t seed)
+static void run_seed(uint64_t seed, uint32_t runs_max)
 {
     test_seed_begin(seed);
     struct random random;
     random_init(&random, seed);
     struct history *history = calloc(1, sizeof *history);
     EXPECT(history != NULL);
-    const struct manner plain = {.cache_bytes = 1 << 20, .in_order = true};
+    const struct manner plain = {.cache_bytes = 1 << 20, .in_order = true, .runs_max = runs_max};
     run(seed, plain, history, &random);
     EXPECT(history->count > 0);
 
-    const struct manner manners[] = {
+    struct manner manners[] = {
         {.cache_bytes = 0},
         {.cache_bytes = 0, .at_submission = true, .sync = TACTUS_SYNC_NONE},
         {.cache_bytes = 1 << 22, .sync = TACTUS_SYNC_INTERVAL},
@@ -290,6 +294,7 @@ static void run_seed(uint64_t seed)
         {.cache_bytes = 0, .slow = 60, .sync = TACTUS_SYNC_NONE},
     };
     for (uint32_t index = 0; index < sizeof manners / sizeof manners[0]; index += 1) {
+        manners[index].runs_max = runs_max;
         run(seed, manners[index], history, &random);
     }
     free(history);
@@ -299,7 +304,7 @@ TEST(determinism, one_history_has_one_image_however_it_is_run)
 {
     const struct test_seeds seeds = test_seeds(6);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1)
-        run_seed(seed);
+        run_seed(seed, 1);
     printf(
         "determinism: %llu images compared, %llu checkpoints compared, %llu crashes; %llu "
         "checkpoints written, %llu of them waited for\n",
@@ -328,6 +333,15 @@ TEST(determinism, another_history_has_another_image)
     const struct image *b = &histories[1].images[histories[1].count - 1];
     EXPECT(!checksum_equal(a->blocks, b->blocks));
     free(histories);
+}
+
+TEST(determinism, of_several_runs_in_level_0_is_the_same)
+{
+    const struct test_seeds seeds = test_seeds(3);
+    slice_count = 0;
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1)
+        run_seed(seed, seed % 2 == 0 ? 2 : 8);
+    EXPECT(slice_count > 0 || seeds.count < 3);
 }
 
 TEST_MAIN()

@@ -21,6 +21,7 @@
 static uint64_t crash_point_count;
 static uint64_t outcome_count;
 static uint64_t compacted_count; /* blocks of the manifest log, in histories that went on */
+static uint64_t slice_count;
 
 static struct simulated_disk *disk_new(uint64_t seed)
 {
@@ -122,6 +123,7 @@ static void crash_once(
 static void run_seed(uint64_t seed)
 {
     test_seed_begin(seed);
+    static const uint32_t runs[] = {1, 8, 1, 2};
     struct random random;
     random_init(&random, seed);
     const struct model_options options = {
@@ -131,6 +133,7 @@ static void run_seed(uint64_t seed)
         .cache_bytes = random_chance(&random, 1, 2) ? 0 : 1 << 20,
         .batch_max = random_chance(&random, 1, 2) ? 32 : 96,
         .queued = random_chance(&random, 1, 2) ? 7 : 0,
+        .runs_max = runs[seed % 4],
     };
     struct model *model = model_new(&options);
     struct simulated_disk *disk = disk_new(seed);
@@ -144,6 +147,7 @@ static void run_seed(uint64_t seed)
             EXPECT(model_step(model) == TACTUS_OK);
         model_compare(model);
         compacted_count += model->db->forest.log.statistics.blocks_compacted;
+        slice_count += model_slices(model);
         model_close(model); /* makes all of it durable */
         model->states[0] = model->now;
         model->state_count = 1;
@@ -167,6 +171,7 @@ TEST(engine, keeps_what_it_acknowledged_across_crashes_at_any_change)
         (unsigned long long)outcome_count
     );
     if (seeds.count >= 8) EXPECT(compacted_count > 0);
+    if (seeds.count >= 8) EXPECT(slice_count > 0);
 }
 
 TEST_MAIN()

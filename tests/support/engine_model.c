@@ -25,10 +25,20 @@ struct tactus_create_options model_create_options(const struct model *model)
     create.batch_max = model->options.batch_max;
     create.bar_beats = 4;
     create.growth_factor = 4;
+    create.runs_max[0] = model->options.runs_max;
     create.journal_bytes = 1 << 20;
     create.size_max = UINT64_C(256) << 20;
     create.file_id = (struct tactus_u128){.low = 7, .high = 9};
     return create;
+}
+
+uint64_t model_slices(const struct model *model)
+{
+    const struct forest *forest = &model->db->forest;
+    uint64_t count = 0;
+    for (uint32_t tree = 0; tree < forest->tree_count; tree += 1)
+        count += forest->trees[tree].compactions[1].total.slices;
+    return count;
 }
 
 struct model *model_new(const struct model_options *options)

@@ -52,7 +52,8 @@ struct model_options {
     uint32_t checkpoints; /* one item in so many is a checkpoint; 0: none */
     uint64_t cache_bytes;
     uint32_t batch_max;
-    uint32_t queued; /* of eight commits so many are only started */
+    uint32_t queued;   /* of eight commits so many are only started */
+    uint32_t runs_max; /* of level 0; 0: 1 */
 };
 
 struct model {
@@ -70,6 +71,9 @@ void model_free(struct model *model); /* closes the database; NULL is fine */
 
 struct tactus_create_options model_create_options(const struct model *model);
 const char *model_schema(void);
+
+/* Slices that went down from level 0 since the database was opened. */
+uint64_t model_slices(const struct model *model);
 
 /* Opens over a reactor whose file is open; makes the database if the file is new. */
 enum tactus_status model_open(struct model *model, struct reactor *reactor);

@@ -17,11 +17,12 @@ static uint32_t level_runs_max(const struct lsm_fixture_options *options)
 
 static struct storage_fixture_options storage_options(const struct lsm_fixture_options *options)
 {
+    const uint32_t runs_max = options->runs_max == 0 ? 1 : options->runs_max;
     return (struct storage_fixture_options){
         .block_count_max = options->block_count_max,
         .cache_frames = options->cache_frames,
-        .pinned_frames_max = MANIFEST_LOG_FRAMES + COMPACTION_FRAMES +
-                             scan_tree_frames(level_runs_max(options)) +
+        .pinned_frames_max = MANIFEST_LOG_FRAMES + compaction_frames(runs_max) +
+                             slice_frames(runs_max) + scan_tree_frames(level_runs_max(options)) +
                              LSM_FIXTURE_LOOKUPS * LOOKUP_FRAMES + 1,
         .read_only = options->overlay_count > 0,
     };
@@ -53,7 +54,7 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
         .block_count_max = storage->layout.block_count_max,
         .block_size = storage->layout.block_size,
         .tables_max = options->tables_max,
-        .growth_factor = options->growth_factor,
+        .compaction_tables = compaction_tables_max(options->growth_factor, options->runs_max),
         .tree_count = 1};
     const struct tree_options tree = {
         .id = LSM_FIXTURE_TREE,
@@ -89,7 +90,9 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
         .grid = &storage->grid,
         .supply = &fixture->supply,
         .fault = &storage->fault,
-        .block_size = storage->layout.block_size};
+        .block_size = storage->layout.block_size,
+        .growth_factor = options->growth_factor,
+        .runs_max = options->runs_max};
     compaction_pool_init(&fixture->pool, budget, &pool);
     tree_init(&fixture->tree, budget, &tree);
     scan_tree_init(&fixture->scan, budget, &scan);
@@ -205,7 +208,7 @@ static enum tactus_status compaction_run(
 {
     struct grid *grid = &fixture->storage.grid;
     block_supply_fill(&fixture->supply, &grid->free_set, reservation);
-    if (!compaction_is_finished(compaction)) compaction_begin(compaction);
+    if (compaction->stage == COMPACTION_SELECTED) compaction_begin(compaction);
     enum progress progress = compaction_advance(compaction, UINT64_MAX);
     while (progress == PROGRESS_WAIT) {
         grid_wait(grid);

@@ -30,7 +30,7 @@ static void begin(void)
         .block_count_max = 1000,
         .block_size = 4096,
         .tables_max = TABLES_MAX,
-        .growth_factor = 4,
+        .compaction_tables = 5,
         .tree_count = 1};
     struct budget budget;
     budget_measure_begin(&budget);
