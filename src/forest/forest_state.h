@@ -41,7 +41,7 @@ struct forest_counters {
     uint64_t checkpoints;
     uint64_t merges;           /* compactions that were no moves */
     uint64_t deferrals;        /* immutable tables whose flush was put off by a bar */
-    uint64_t tables_coalesced; /* small neighbours in level 0 that a flush took in */
+    uint64_t tables_coalesced; /* neighbours that a merge took in, to fill its last table */
     uint64_t records_dropped;
     uint64_t records_replaced;
     uint64_t records_cancelled;

@@ -96,28 +96,40 @@ static void select_overlap(struct compaction *compaction)
     assert((compaction->b_count == 0) == (compaction->b_first == NULL));
 }
 
-/* Small tables beside each other in level 0 become one: else small flushes of keys that ascend
- * would fill it with nearly empty tables. The flush takes in its neighbours, which it does not
- * overlap, while what it makes stays within one table, first downwards, then upwards; and only if
- * that, or one of them, was less than half a table before. At most growth_factor tables in all, as
- * ever. */
-struct coalescing {
-    uint64_t records;
-    bool has_small;
-};
+/* What the selected inputs hold. */
+static uint64_t input_records(const struct compaction *compaction)
+{
+    const struct manifest_run *b = run_b_of(compaction);
+    uint64_t count = 0;
+    if (compaction->from_memory) count = compaction->tree->immutable->count;
+    if (compaction->from_slice) count = compaction->slice.target;
+    if (compaction->a != NULL) count = compaction->a->value_count;
+    const struct table_info *table = compaction->b_first;
+    for (uint32_t index = 0; index < compaction->b_count; index += 1) {
+        count += table->value_count;
+        table = manifest_run_next(b, table);
+    }
+    return count;
+}
 
+/* A merge makes full tables and one that is not. Where keys ascend in small flushes, or tombstones
+ * come down and cancel, that one is often small, and a level would fill with such: each costs its
+ * index blocks and a place under tables_max. So a merge takes in neighbours that it does not
+ * overlap, first downwards, then upwards, while its last table has room for all that they hold: it
+ * makes none more for them, and theirs are gone. The smaller of both is half a table at most; where
+ * tables are nearly full nothing is taken. At most growth_factor tables of level B in all, as ever.
+ */
 static bool coalesce(
-    struct compaction *compaction, struct coalescing *coalescing, const struct table_info *table
+    struct compaction *compaction, uint64_t *records, const struct table_info *table
 )
 {
-    const struct tree_options *options = &compaction->tree->options;
-    const uint64_t half = div_ceil_u64(options->value_count_max, 2);
+    const uint64_t capacity = compaction->tree->options.value_count_max;
     if (table == NULL) return false;
-    if (compaction->b_count == compaction->tree->manifest.growth_factor) return false;
-    if (coalescing->records >= half) return false;
-    if (coalescing->records + table->value_count > options->value_count_max) return false;
-    coalescing->records += table->value_count;
-    if (table->value_count < half) coalescing->has_small = true;
+    if (compaction->b_count >= compaction->tree->manifest.growth_factor) return false;
+    assert(*records > 0);
+    const uint64_t last = (*records - 1) % capacity + 1; /* in the last table */
+    if (last + table->value_count > capacity) return false;
+    *records += table->value_count;
     compaction->b_count += 1;
     compaction->key_min = key_lower_of(compaction->key_min, table->key_min);
     compaction->key_max = key_higher_of(compaction->key_max, table->key_max);
@@ -126,33 +138,27 @@ static bool coalesce(
 
 static void select_neighbours(struct compaction *compaction)
 {
-    const struct compaction before = *compaction;
+    const uint32_t before = compaction->b_count;
     const struct manifest_run *level = run_b_of(compaction);
-    struct coalescing coalescing = {.records = compaction->tree->immutable->count};
     const struct table_info *last = compaction->b_first;
-    for (uint32_t index = 0; index < compaction->b_count; index += 1) {
-        coalescing.records += last->value_count;
-        if (index + 1 < compaction->b_count) last = manifest_run_next(level, last);
-    }
-    const uint64_t half = div_ceil_u64(compaction->tree->options.value_count_max, 2);
-    coalescing.has_small = coalescing.records < half;
-
+    for (uint32_t index = 1; index < before; index += 1)
+        last = manifest_run_next(level, last);
     const struct table_info *lower = compaction->b_first != NULL
                                          ? manifest_run_previous(level, compaction->b_first)
                                          : manifest_run_at_or_below(level, compaction->key_min);
     const struct table_info *upper = last != NULL
                                          ? manifest_run_next(level, last)
                                          : manifest_run_at_or_above(level, compaction->key_max);
-    while (coalesce(compaction, &coalescing, lower)) { /* at most growth_factor turns */
+    uint64_t records = input_records(compaction);
+    while (coalesce(compaction, &records, lower)) { /* at most growth_factor turns */
         compaction->b_first = lower;
         lower = manifest_run_previous(level, lower);
     }
-    while (coalesce(compaction, &coalescing, upper)) { /* likewise */
+    while (coalesce(compaction, &records, upper)) { /* likewise */
         if (compaction->b_first == NULL) compaction->b_first = upper;
         upper = manifest_run_next(level, upper);
     }
-    if (!coalescing.has_small) *compaction = before;
-    compaction->now.tables_coalesced = compaction->b_count - before.b_count;
+    compaction->now.tables_coalesced = compaction->b_count - before;
 }
 
 /* R9. Asked at the opening of a bar's second half: half a bar's records are still to come, at most,
@@ -279,22 +285,6 @@ static bool is_bottom(const struct compaction *compaction)
     );
 }
 
-/* What the selected inputs hold. */
-static uint64_t input_records(const struct compaction *compaction)
-{
-    const struct manifest_run *b = run_b_of(compaction);
-    uint64_t count = 0;
-    if (compaction->from_memory) count = compaction->tree->immutable->count;
-    if (compaction->from_slice) count = compaction->slice.target;
-    if (compaction->a != NULL) count = compaction->a->value_count;
-    const struct table_info *table = compaction->b_first;
-    for (uint32_t index = 0; index < compaction->b_count; index += 1) {
-        count += table->value_count;
-        table = manifest_run_next(b, table);
-    }
-    return count;
-}
-
 /* Tables of level B that it may rewrite. */
 static uint64_t overlap_max(const struct compaction *compaction)
 {
@@ -326,7 +316,7 @@ bool compaction_select(struct compaction *compaction, const struct compaction_te
     if (runs_max_of(compaction, compaction->level_b) > 1) compaction->run_b = flush_run(compaction);
 
     select_overlap(compaction);
-    if (compaction->from_memory && terms->coalesces) select_neighbours(compaction);
+    if (terms->coalesces) select_neighbours(compaction);
     assert(compaction->b_count <= overlap_max(compaction));
     compaction->drop_tombstones = is_bottom(compaction);
     /* A table is not moved to where its tombstones would be left out: nothing came to do so. */

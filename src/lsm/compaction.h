@@ -125,7 +125,7 @@ struct compaction_counters {
     uint64_t deferrals;        /* of level 0: bars in which the immutable table was not flushed */
     uint64_t tables_trimmed;   /* of tables_in: those that a slice left the upper part of */
     uint64_t slices;           /* of merges: those of several runs */
-    uint64_t tables_coalesced; /* of tables_in: neighbours that a flush did not overlap */
+    uint64_t tables_coalesced; /* of tables_in: neighbours that a merge took in without overlap */
     uint64_t records_in;       /* the immutable table's included */
     uint64_t records_out;
     uint64_t records_dropped;   /* tombstones that had nothing below to hide */
@@ -176,7 +176,7 @@ struct compaction {
 struct compaction_terms {
     uint64_t snapshot_min; /* the first beat of the next half-bar, which sees the outputs */
     bool in_haste;         /* room is short: levels below their limits are compacted, too (S7) */
-    bool coalesces;        /* a flush takes in small neighbours that it does not overlap */
+    bool coalesces;        /* merges take in neighbours that fill their last table */
     bool may_defer;        /* a small immutable table may wait for the next bar's records (R9) */
 };
 

@@ -211,6 +211,29 @@ TEST(compaction, of_a_flush_takes_in_small_neighbours)
     end();
 }
 
+/* Level 0 holds four tables, and gives one to level 1 whenever it is full. */
+TEST(compaction, of_lower_levels_takes_in_neighbours_that_its_last_table_has_room_for)
+{
+    begin(TREE_GENERAL);
+    const uint64_t counts[] = {160, 300, 100, 120, 40, 60, 80, 20};
+    for (uint64_t index = 0; index < 9; index += 1) {
+        for (uint64_t part = 0; part < BAR; part += 1) {
+            if (index < 8) put_range(1000 * (index + 1) + 100 * part, counts[index] / BAR);
+            tree_settle(&fixture.tree);
+            fixture.options.coalesces = BAR * index + part >= 8 * BAR - 1; /* the ninth bar's */
+            EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+        }
+        if (index != 7) continue;
+        EXPECT(count_of(1) == 3 && first_of(1)->value_count == 160);
+        EXPECT(total(1)->tables_coalesced == 0);
+    }
+    /* 120 came down beside 100, whose place it took; no room was left for 300 */
+    EXPECT(count_of(1) == 3 && total(1)->tables_coalesced == 1);
+    EXPECT(total(1)->tables_moved == 3);
+    EXPECT(manifest_level_sole(&fixture.tree.manifest.levels[1])->record_count == 680);
+    end();
+}
+
 static void beat(void)
 {
     tree_settle(&fixture.tree);
