@@ -634,11 +634,13 @@ static enum tactus_status checkpoint_write(tactus_db *db)
 }
 
 /* What a checkpoint has let go is free when it takes effect, some beats later (S8). Where room is
- * short nobody may be admitted to bring these beats: a second one does, if there is room for it. */
+ * short nobody may be admitted to bring these beats: a second one does, if there is room for it.
+ * Whether room is short is asked anew: what was found before may be of a commit that was refused,
+ * or of a process before this one. */
 static enum tactus_status checkpoint_again(tactus_db *db)
 {
     struct forest *forest = &db->forest;
-    if (!forest->schedule.short_of_room || !forest->schedule.effect_pending) return TACTUS_OK;
+    if (!forest->schedule.effect_pending) return TACTUS_OK;
     const struct fault before = db->fault;
     const enum tactus_status status = forest_admit_checkpoint(forest);
     if (status == TACTUS_FULL || status == TACTUS_LIMIT) {
@@ -646,7 +648,7 @@ static enum tactus_status checkpoint_again(tactus_db *db)
         return TACTUS_OK;
     }
     TRY(status);
-    return checkpoint_write(db);
+    return forest->schedule.short_of_room ? checkpoint_write(db) : TACTUS_OK;
 }
 
 enum tactus_status database_checkpoint(tactus_db *db)
@@ -660,6 +662,7 @@ enum tactus_status database_checkpoint(tactus_db *db)
         database_end_runs(db);
         if (checkpoint_write(db) != TACTUS_OK) return write_failed(db);
     }
-    if (checkpoint_again(db) != TACTUS_OK) return write_failed(db);
+    const bool may_be_short = is_covered || forest->schedule.short_of_room;
+    if (may_be_short && checkpoint_again(db) != TACTUS_OK) return write_failed(db);
     return TACTUS_OK;
 }

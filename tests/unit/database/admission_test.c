@@ -335,6 +335,7 @@ static struct tactus_digest haste_digest(bool reopens)
         if (batch % 7 != 0) continue;
         EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
         if (reopens) database_fixture_reopen(&fixture);
+        if (batch % 2 == 0) EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
     }
     EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
     EXPECT(fixture.db->forest.schedule.beat > 100);
