@@ -190,15 +190,15 @@ static bool select_table(struct compaction *compaction, bool in_haste)
     const struct manifest *manifest = &compaction->tree->manifest;
     const uint8_t level_a = (uint8_t)(compaction->level_b - 1);
     const struct manifest_run *a = manifest_level_sole(level_of(compaction, level_a));
-    const uint64_t limit = manifest_level_limit(manifest, level_a);
     assert(a->count <= manifest_level_count_max(manifest, level_a) + 1);
-    const bool is_full = a->count >= limit;
-    if (!is_full && !in_haste) return false;
+    const bool must = a->count >= manifest_level_limit(manifest, level_a);
+    const bool haste_decides = in_haste && !must;
+    if (!haste_decides && a->count < manifest_level_relief(manifest, level_a)) return false;
 
     const struct compaction_choice choice =
-        is_full ? compaction_pick(a, run_b_of(compaction), manifest->growth_factor)
-                : compaction_pick_in_haste(manifest, level_a);
-    assert(choice.table != NULL || !is_full); /* exists: compaction_pick.h */
+        haste_decides ? compaction_pick_in_haste(manifest, level_a)
+                      : compaction_pick(a, run_b_of(compaction), manifest->growth_factor);
+    assert(choice.table != NULL || haste_decides); /* exists: compaction_pick.h */
     if (choice.table == NULL) return false;
     compaction->a = choice.table;
     compaction->key_min = choice.table->key_min;

@@ -1,6 +1,7 @@
 #include "lsm/manifest.h"
 
 #include "base/assert.h"
+#include "base/integer.h"
 #include "lsm/slice.h"
 
 #include "base/poison.h"
@@ -86,6 +87,16 @@ uint64_t manifest_level_limit(const struct manifest *manifest, uint8_t level)
     for (uint8_t i = 0; i <= level; i += 1)
         limit *= manifest->growth_factor;
     return limit;
+}
+
+uint64_t manifest_level_relief(const struct manifest *manifest, uint8_t level)
+{
+    assert(level + 1 < LEVELS);
+    const uint64_t limit = manifest_level_limit(manifest, level);
+    const uint64_t next = manifest->levels[level + 1].count;
+    if (next == 0) return limit;
+    const uint32_t growth_factor = manifest->growth_factor;
+    return min_u64(limit, max_u64(growth_factor, div_ceil_u64(next, growth_factor)));
 }
 
 uint64_t manifest_level_count_max(const struct manifest *manifest, uint8_t level)

@@ -53,9 +53,16 @@ const char *manifest_open_fault(const struct manifest *manifest);
 /* Whether the pool has room for so many more tables. */
 bool manifest_room(const struct manifest *manifest, uint32_t table_count);
 
-/* growth_factor to the power level + 1: a level with so many tables is due for compaction, and at
- * the end of a bar none has more. Within a bar an odd level may have one more. */
+/* growth_factor to the power level + 1: at the end of a bar no level has more. Within a bar an odd
+ * level may have one more. */
 uint64_t manifest_level_limit(const struct manifest *manifest, uint8_t level);
+
+/* A level with so many tables gives one on in every bar: its limit; but if the next level has
+ * tables, so many that those are growth_factor times as many, and growth_factor at least. So what
+ * is overwritten does not stay where it hides a level that is hardly larger: below the last level
+ * lies little that is not the newest. Some table of so many overlaps at most growth_factor of the
+ * next level's (compaction_pick.h). `level` has a next one. */
+uint64_t manifest_level_relief(const struct manifest *manifest, uint8_t level);
 
 /* The most tables that a level may have at the end of a bar: its limit; with several runs in level
  * 0, two groups there, and in level 1 what slices bring beyond its limit (slice.h). */
