@@ -1,6 +1,5 @@
 #include "bench.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "commands.h"
 #include "create_options.h"
 #include "errors.h"
+#include "interrupt.h"
 #include "output.h"
 #include "progress.h"
 #include "session.h"
@@ -27,24 +27,6 @@ struct bench {
     char path[PATH_SIZE + 16];
     struct bench_result *results; /* owned: one an engine */
 };
-
-static volatile sig_atomic_t interrupted; /* the signal's number, or 0 */
-
-static void interrupt(int signal_number)
-{
-    interrupted = signal_number;
-}
-
-/* The first one ends the run in order, a second one at once. */
-static void catch_signals(void)
-{
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = interrupt;
-    action.sa_flags = (int)SA_RESETHAND;
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-}
 
 static void show_progress(uint64_t objects_done)
 {
@@ -227,7 +209,7 @@ static int run_bench(struct bench *bench)
 {
     bench->results = calloc(bench->engine_count, sizeof *bench->results);
     if (bench->results == NULL) return complain_system("results", "free some memory");
-    catch_signals();
+    interrupt_catch();
     const int code = run_engines(bench);
     if (code != EXIT_OK) return code;
     if (!bench->json) {

@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -12,6 +11,7 @@
 #include "import_batch.h"
 #include "import_files.h"
 #include "import_map.h"
+#include "interrupt.h"
 #include "progress.h"
 #include "session.h"
 
@@ -28,25 +28,6 @@ struct import {
     double checkpoint_seconds;
     int code; /* what ended it */
 };
-
-static volatile sig_atomic_t interrupted; /* the signal's number, or 0 */
-
-static void interrupt(int signal_number)
-{
-    interrupted = signal_number;
-}
-
-/* The first one ends the import in order, a second one at once. No SA_RESTART: a read that waits
- * for a pipe must end, too. */
-static void catch_signals(void)
-{
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = interrupt;
-    action.sa_flags = (int)SA_RESETHAND;
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-}
 
 /* ---- Reading ------------------------------------------------------------------------------- */
 
@@ -349,7 +330,7 @@ static int checkpoint(struct import *import, bool wanted)
 static void import_rows(struct import *import, const struct arguments *arguments)
 {
     const uint64_t begin_ns = clock_ns();
-    catch_signals();
+    interrupt_catch();
     progress_begin(bytes_of(arguments));
     read_files(import, arguments);
     if (import->code == EXIT_OK && interrupted == 0) {
