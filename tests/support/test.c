@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -52,6 +53,28 @@ void test_expectation_failed(const char *condition, const char *file, int line)
     }
     _fail(file, line);
     abort();
+}
+
+int test_signal_of(void (*call)(void *context), void *context, char *words, size_t words_size)
+{
+    int ends[2];
+    EXPECT(pipe(ends) == 0);
+    const pid_t child = fork();
+    EXPECT(child >= 0);
+    if (child == 0) {
+        (void)dup2(ends[1], STDERR_FILENO);
+        (void)signal(SIGABRT, SIG_DFL);
+        call(context);
+        _exit(0);
+    }
+    (void)close(ends[1]);
+    const ssize_t size = read(ends[0], words, words_size - 1);
+    (void)close(ends[0]);
+    words[size < 0 ? 0 : size] = 0;
+
+    int status;
+    EXPECT(waitpid(child, &status, 0) == child);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
 /* Assertions of the engine abort: say first which seed it was. snprintf is not on the list of what

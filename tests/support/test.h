@@ -1,6 +1,7 @@
 #ifndef TACTUS_TESTS_SUPPORT_TEST_H
 #define TACTUS_TESTS_SUPPORT_TEST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* cmocka, under names that say less at each test:
@@ -50,6 +51,10 @@ struct test_seeds test_seeds(uint64_t quick);
 
 /* Says which seed is running, so that a failure or a crash after it names the one to replay. */
 void test_seed_begin(uint64_t seed);
+
+/* Makes the call in a child process, and answers the signal that ended it, or 0. What it said on
+ * standard error is in `words`: as much as fits, in one piece and ended by a zero. */
+int test_signal_of(void (*call)(void *context), void *context, char *words, size_t words_size);
 
 void test_register(struct test_case *test);
 _Noreturn void test_expectation_failed(const char *condition, const char *file, int line);

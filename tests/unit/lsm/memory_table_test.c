@@ -7,8 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* A record of an id tree, and as well one of an index tree: prefix and timestamp. */
 struct pair {
@@ -447,29 +445,6 @@ TEST(memory_table, a_table_can_be_filled_to_the_last_record)
     }
 }
 
-/* The call runs in a child: whether it ended in an assertion whose words have this one. */
-static bool aborts_over(const char *word, void (*call)(void *context), void *context)
-{
-    int ends[2];
-    EXPECT(pipe(ends) == 0);
-    const pid_t child = fork();
-    EXPECT(child >= 0);
-    if (child == 0) {
-        (void)dup2(ends[1], STDERR_FILENO);
-        (void)signal(SIGABRT, SIG_DFL);
-        call(context);
-        _exit(0);
-    }
-    (void)close(ends[1]);
-    char words[512];
-    const ssize_t size = read(ends[0], words, sizeof words - 1);
-    (void)close(ends[0]);
-    words[size < 0 ? 0 : size] = 0;
-    int status;
-    EXPECT(waitpid(child, &status, 0) == child);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strstr(words, word) != NULL;
-}
-
 struct both_tables {
     struct memory_table *immutable, *mutable;
 };
@@ -491,10 +466,12 @@ TEST(memory_table, absorb_of_more_than_there_is_room_for_aborts)
     for (uint64_t key = 100; key < 110; key += 1)
         put(&mutable, key, 1);
     sort(&mutable);
-    EXPECT(!aborts_over("", absorb_all, &tables));
+    char words[512];
+    EXPECT(test_signal_of(absorb_all, &tables, words, sizeof words) == 0);
     put(&mutable, 110, 1);
     sort(&mutable);
-    EXPECT(aborts_over("capacity", absorb_all, &tables));
+    EXPECT(test_signal_of(absorb_all, &tables, words, sizeof words) == SIGABRT);
+    EXPECT(strstr(words, "capacity") != NULL);
 }
 
 TEST_MAIN()
