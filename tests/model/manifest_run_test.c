@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "lsm/compaction_pick.h"
 #include "lsm/manifest_run.h"
+#include "support/manifest_fixture.h"
 #include "support/test.h"
 
 #include <stdlib.h>
@@ -20,19 +21,6 @@ struct list {
 static struct key key_of(uint64_t number)
 {
     return (struct key){{0, number / 100, number % 100}};
-}
-
-static void pool_begin(struct node_pool *pool, void **region)
-{
-    struct budget budget;
-    budget_measure_begin(&budget);
-    node_pool_init(pool, &budget, 2 * TABLES_MAX);
-    const uint64_t size = round_up_u64(budget_used(&budget), BUDGET_ALIGNMENT);
-    *region = aligned_alloc(BUDGET_ALIGNMENT, size);
-    assert(*region != NULL);
-    bytes_zero(*region, size);
-    budget_carve_begin(&budget, *region, size);
-    node_pool_init(pool, &budget, 2 * TABLES_MAX);
 }
 
 static struct table_info table_of(uint64_t key_min, uint64_t key_max, uint32_t value_count)
@@ -106,9 +94,7 @@ static void compare_walks(const struct manifest_run *level, const struct list *l
     EXPECT(down == NULL);
 }
 
-static void compare_key(
-    const struct manifest_run *level, const struct list *list, uint64_t number
-)
+static void compare_key(const struct manifest_run *level, const struct list *list, uint64_t number)
 {
     const struct key key = key_of(number);
     const uint32_t above = list_find(list, key);
@@ -126,8 +112,7 @@ static void run_level(uint64_t seed)
     struct random random;
     random_init(&random, seed);
     struct node_pool pool;
-    void *region;
-    pool_begin(&pool, &region);
+    void *region = manifest_fixture_pool(&pool, 2 * TABLES_MAX);
     struct manifest_run level;
     manifest_run_init(&level, &pool, 0);
     struct list *list = calloc(1, sizeof *list);
@@ -183,10 +168,7 @@ static uint32_t overlap_count(const struct list *b, const struct table_info *tab
 }
 
 static void compare_pick(
-    const struct manifest_run levels[2],
-    const struct list *a,
-    const struct list *b,
-    uint32_t limit
+    const struct manifest_run levels[2], const struct list *a, const struct list *b, uint32_t limit
 )
 {
     uint32_t best = a->count;
@@ -211,8 +193,7 @@ static void run_pick(uint64_t seed)
     struct random random;
     random_init(&random, seed);
     struct node_pool pool;
-    void *region;
-    pool_begin(&pool, &region);
+    void *region = manifest_fixture_pool(&pool, 2 * TABLES_MAX);
     struct manifest_run levels[2];
     manifest_run_init(&levels[0], &pool, 0);
     manifest_run_init(&levels[1], &pool, 0);

@@ -1,5 +1,5 @@
-#include "base/bytes.h"
 #include "lsm/manifest_run.h"
+#include "support/manifest_fixture.h"
 #include "support/test.h"
 
 #include <stdlib.h>
@@ -9,31 +9,11 @@ static void *region;
 
 static struct manifest_run level_begin(void)
 {
-    struct budget budget;
-    budget_measure_begin(&budget);
-    node_pool_init(&pool, &budget, 100);
-    const uint64_t size = (budget_used(&budget) / BUDGET_ALIGNMENT + 1) * BUDGET_ALIGNMENT;
     free(region);
-    region = aligned_alloc(BUDGET_ALIGNMENT, size);
-    EXPECT(region != NULL);
-    bytes_zero(region, size);
-    budget_carve_begin(&budget, region, size);
-    node_pool_init(&pool, &budget, 100);
+    region = manifest_fixture_pool(&pool, 100);
     struct manifest_run level;
     manifest_run_init(&level, &pool, 0);
     return level;
-}
-
-static bool insert(struct manifest_run *level, uint64_t key_min, uint64_t key_max)
-{
-    const struct table_info info = {
-        .key_min = key_from_u64(key_min),
-        .key_max = key_from_u64(key_max),
-        .address = key_min,
-        .value_count = 10};
-    const bool inserted = manifest_run_insert(level, &info);
-    manifest_run_check(level);
-    return inserted;
 }
 
 static uint64_t address_of(const struct table_info *table)
@@ -55,13 +35,13 @@ TEST(manifest_run, of_no_tables_finds_nothing)
 TEST(manifest_run, refuses_a_table_that_shares_a_key_with_another)
 {
     struct manifest_run level = level_begin();
-    EXPECT(insert(&level, 10, 20));
-    EXPECT(!insert(&level, 20, 30));
-    EXPECT(!insert(&level, 5, 10));
-    EXPECT(!insert(&level, 12, 13));
-    EXPECT(!insert(&level, 1, 100));
-    EXPECT(insert(&level, 21, 21)); /* a neighbour without a gap */
-    EXPECT(insert(&level, 9, 9));
+    EXPECT(manifest_fixture_insert(&level, 10, 20));
+    EXPECT(!manifest_fixture_insert(&level, 20, 30));
+    EXPECT(!manifest_fixture_insert(&level, 5, 10));
+    EXPECT(!manifest_fixture_insert(&level, 12, 13));
+    EXPECT(!manifest_fixture_insert(&level, 1, 100));
+    EXPECT(manifest_fixture_insert(&level, 21, 21)); /* a neighbour without a gap */
+    EXPECT(manifest_fixture_insert(&level, 9, 9));
     EXPECT(level.count == 3);
     EXPECT(level.record_count == 30);
 }
@@ -69,8 +49,8 @@ TEST(manifest_run, refuses_a_table_that_shares_a_key_with_another)
 TEST(manifest_run, finds_by_key_between_tables_and_in_them)
 {
     struct manifest_run level = level_begin();
-    EXPECT(insert(&level, 10, 20));
-    EXPECT(insert(&level, 30, 40));
+    EXPECT(manifest_fixture_insert(&level, 10, 20));
+    EXPECT(manifest_fixture_insert(&level, 30, 40));
     EXPECT(address_of(manifest_run_find(&level, key_from_u64(20))) == 10);
     EXPECT(address_of(manifest_run_find(&level, key_from_u64(30))) == 30);
     EXPECT(manifest_run_find(&level, key_from_u64(25)) == NULL);
@@ -87,7 +67,10 @@ TEST(manifest_run, finds_by_key_between_tables_and_in_them)
 TEST(manifest_run, narrows_its_range_when_an_end_is_removed)
 {
     struct manifest_run level = level_begin();
-    EXPECT(insert(&level, 10, 20) && insert(&level, 30, 40) && insert(&level, 50, 60));
+    EXPECT(
+        manifest_fixture_insert(&level, 10, 20) && manifest_fixture_insert(&level, 30, 40) &&
+        manifest_fixture_insert(&level, 50, 60)
+    );
     manifest_run_remove(&level, manifest_run_last(&level));
     EXPECT(!manifest_run_range_contains(&level, key_from_u64(55)));
     manifest_run_remove(&level, manifest_run_first(&level));
@@ -100,7 +83,7 @@ TEST(manifest_run, stays_balanced_when_tables_come_in_order)
 {
     struct manifest_run level = level_begin();
     for (uint64_t key = 1; key <= 100; key += 1)
-        EXPECT(insert(&level, key * 2, key * 2 + 1));
+        EXPECT(manifest_fixture_insert(&level, key * 2, key * 2 + 1));
     EXPECT(node_pool_at(&pool, level.root)->height <= 8);
     for (uint64_t key = 1; key <= 90; key += 1) {
         manifest_run_remove(&level, manifest_run_find(&level, key_from_u64(key * 2)));
@@ -113,10 +96,10 @@ TEST(manifest_run, stays_balanced_when_tables_come_in_order)
 TEST(manifest_run, leaves_other_tables_where_they_are_in_memory)
 {
     struct manifest_run level = level_begin();
-    EXPECT(insert(&level, 50, 60));
+    EXPECT(manifest_fixture_insert(&level, 50, 60));
     const struct table_info *kept = manifest_run_first(&level);
     for (uint64_t key = 1; key <= 20; key += 1)
-        EXPECT(insert(&level, key, key));
+        EXPECT(manifest_fixture_insert(&level, key, key));
     for (uint64_t key = 1; key <= 20; key += 1) {
         manifest_run_remove(&level, manifest_run_find(&level, key_from_u64(key)));
     }
