@@ -398,25 +398,6 @@ enum { CHANGES_BACK = 20 };
 
 static uint64_t outcome_count, due_count;
 
-static struct model *model_copy(const struct model *model)
-{
-    struct model *copy = model_new(&model->options);
-    struct model_state *states = copy->states;
-    *copy = *model;
-    copy->states = states;
-    memcpy(copy->states, model->states, model->state_count * sizeof *states);
-    copy->db = NULL;
-    return copy;
-}
-
-/* What was done is durable, as the database is closed. */
-static void close_model(struct model *model)
-{
-    model_close(model);
-    model->states[0] = model->now;
-    model->state_count = 1;
-}
-
 /* At the end: after a complete checkpoint. */
 static struct tactus_digest digest_of_model(struct model *model)
 {
@@ -433,13 +414,11 @@ static void reopen_model(struct model *model, struct simulated_disk *disk, uint3
     EXPECT(model_open_read_only(model, &reactor) == TACTUS_OK);
     model_recover(model);
     model_close(model);
-    simulated_disk_open(&reactor, disk);
-    EXPECT(model_open(model, &reactor) == TACTUS_OK);
-    model_recover(model);
+    model_reopen(model, disk);
     for (uint32_t item = 0; item < items; item += 1)
         EXPECT(model_step(model) == TACTUS_OK);
     if (items > 0) model_compare(model);
-    close_model(model);
+    model_close_durable(model);
 }
 
 /* What is done after the crash. Items are made from the seed: with another one, other transactions
@@ -459,10 +438,7 @@ static struct tactus_digest run_sequel(
 )
 {
     struct model *copy = model_copy(model);
-    struct reactor reactor;
-    simulated_disk_open(&reactor, after);
-    EXPECT(model_open(copy, &reactor) == TACTUS_OK);
-    model_recover(copy);
+    model_reopen(copy, after);
     *sequel = (struct sequel){
         .item = copy->now.item,
         .seed = random_u64(random),
@@ -472,11 +448,10 @@ static struct tactus_digest run_sequel(
     copy->options.seed = sequel->seed;
     for (uint32_t item = 0; item < sequel->items; item += 1)
         EXPECT(model_step(copy) == TACTUS_OK);
-    close_model(copy);
+    model_close_durable(copy);
     reopen_model(copy, after, sequel->items_after);
     reopen_model(copy, after, 0);
-    simulated_disk_open(&reactor, after);
-    EXPECT(model_open(copy, &reactor) == TACTUS_OK);
+    model_reopen(copy, after);
     const struct tactus_digest digest = digest_of_model(copy);
     model_free(copy);
     return digest;
@@ -489,10 +464,7 @@ static struct tactus_digest run_without_crash(
 {
     struct simulated_disk *control = simulated_disk_clone(disk);
     struct model *copy = model_copy(model);
-    struct reactor reactor;
-    simulated_disk_open(&reactor, control);
-    EXPECT(model_open(copy, &reactor) == TACTUS_OK);
-    model_recover(copy);
+    model_reopen(copy, control);
     while (copy->now.item < sequel->item)
         EXPECT(model_step(copy) == TACTUS_OK);
     copy->options.seed = sequel->seed;
@@ -514,17 +486,8 @@ static void crash_with(
 {
     struct simulated_disk *doomed = simulated_disk_clone(disk);
     struct model *copy = model_copy(model);
-    struct reactor reactor;
     simulated_disk_crash_at(doomed, nth);
-    simulated_disk_open(&reactor, doomed);
-    if (model_open(copy, &reactor) == TACTUS_OK) {
-        if (model_outlives_opening(copy)) {
-            model_recover(copy);
-            while (model_step(copy) == TACTUS_OK) {
-            }
-        }
-        model_close(copy);
-    }
+    model_run_to_death(copy, doomed);
     const uint32_t count = simulated_disk_outcome_count(doomed);
     const uint32_t step = count <= 4 ? 1 : count / 4;
     for (uint32_t index = 0; index < count; index += step) {
@@ -553,11 +516,8 @@ static uint64_t changes_to_capture(const struct model *model, const struct simul
 {
     struct simulated_disk *copied = simulated_disk_clone(disk);
     struct model *copy = model_copy(model);
-    struct reactor reactor;
-    simulated_disk_open(&reactor, copied);
     const uint64_t before = simulated_disk_change_count(copied);
-    EXPECT(model_open(copy, &reactor) == TACTUS_OK);
-    model_recover(copy);
+    model_reopen(copy, copied);
     const uint64_t beat_capture = copy->db->superblock.checkpoint.beat_capture;
     while (copy->db->superblock.checkpoint.beat_capture == beat_capture)
         EXPECT(model_step(copy) == TACTUS_OK);
@@ -600,10 +560,7 @@ static void run_other_histories(uint64_t seed)
         .seed = seed, .size_max = UINT64_C(1) << 30};
     struct model *model = model_new(&options);
     struct simulated_disk *disk = simulated_disk_new(&disk_options);
-    struct reactor reactor;
-    simulated_disk_open(&reactor, disk);
-    reactor.is_new = true;
-    EXPECT(model_open(model, &reactor) == TACTUS_OK);
+    model_begin(model, disk);
     for (uint32_t round = 0; round < 7; round += 1) {
         const uint64_t items = random_below(&random, 20);
         for (uint64_t item = 0; item < items; item += 1)
@@ -612,11 +569,9 @@ static void run_other_histories(uint64_t seed)
         for (uint64_t item = 0; item < most && !is_capture_due(model); item += 1)
             EXPECT(model_step(model) == TACTUS_OK);
         const bool is_due = is_capture_due(model);
-        close_model(model);
+        model_close_durable(model);
         crash_sometimes(model, disk, is_due, &random);
-        simulated_disk_open(&reactor, disk);
-        EXPECT(model_open(model, &reactor) == TACTUS_OK);
-        model_recover(model);
+        model_reopen(model, disk);
     }
     model_free(model);
     simulated_disk_free(disk);

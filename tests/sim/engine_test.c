@@ -29,24 +29,10 @@ static struct simulated_disk *disk_new(uint64_t seed)
     return simulated_disk_new(&options);
 }
 
-static struct model *model_copy(const struct model *model)
-{
-    struct model *copy = model_new(&model->options);
-    struct model_state *states = copy->states;
-    *copy = *model;
-    copy->states = states;
-    memcpy(copy->states, model->states, model->state_count * sizeof *states);
-    copy->db = NULL;
-    return copy;
-}
-
 /* Opens what a crash has left, compares, and goes on for some items. */
 static void open_after(struct model *model, struct simulated_disk *disk, uint32_t items)
 {
-    struct reactor reactor;
-    simulated_disk_open(&reactor, disk);
-    EXPECT(model_open(model, &reactor) == TACTUS_OK);
-    model_recover(model);
+    model_reopen(model, disk);
     for (uint32_t item = 0; item < items; item += 1)
         EXPECT(model_step(model) == TACTUS_OK);
     if (items > 0) model_compare(model);
@@ -101,19 +87,9 @@ static void crash_once(
 {
     struct simulated_disk *doomed = simulated_disk_clone(disk);
     struct model *copy = model_copy(model);
-    struct reactor reactor;
     simulated_disk_seed(doomed, random_u64(random));
     simulated_disk_crash_at(doomed, 1 + random_below(random, 60));
-    simulated_disk_open(&reactor, doomed);
-    if (model_open(copy, &reactor) == TACTUS_OK) {
-        if (model_outlives_opening(copy)) {
-            model_recover(copy);
-            while (model_step(copy) == TACTUS_OK) {
-            }
-        }
-        model_close(copy);
-    }
-    EXPECT(simulated_disk_is_dead(doomed));
+    model_run_to_death(copy, doomed);
     crash_point_count += 1;
     try_outcomes(copy, doomed, random);
     model_free(copy);
@@ -137,10 +113,7 @@ static void run_seed(uint64_t seed)
     };
     struct model *model = model_new(&options);
     struct simulated_disk *disk = disk_new(seed);
-    struct reactor reactor;
-    simulated_disk_open(&reactor, disk);
-    reactor.is_new = true;
-    EXPECT(model_open(model, &reactor) == TACTUS_OK);
+    model_begin(model, disk);
     for (uint32_t round = 0; round < 24; round += 1) {
         const uint32_t items = (uint32_t)random_below(&random, 30);
         for (uint32_t item = 0; item < items; item += 1)
@@ -148,13 +121,9 @@ static void run_seed(uint64_t seed)
         model_compare(model);
         compacted_count += model->db->forest.log.statistics.blocks_compacted;
         slice_count += model_slices(model);
-        model_close(model); /* makes all of it durable */
-        model->states[0] = model->now;
-        model->state_count = 1;
+        model_close_durable(model);
         crash_once(model, disk, &random);
-        simulated_disk_open(&reactor, disk);
-        EXPECT(model_open(model, &reactor) == TACTUS_OK);
-        model_recover(model);
+        model_reopen(model, disk);
     }
     model_free(model);
     simulated_disk_free(disk);

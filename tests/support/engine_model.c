@@ -60,6 +60,17 @@ void model_free(struct model *model)
     free(model);
 }
 
+struct model *model_copy(const struct model *model)
+{
+    struct model *copy = model_new(&model->options);
+    struct model_state *states = copy->states;
+    *copy = *model;
+    copy->states = states;
+    memcpy(copy->states, model->states, model->state_count * sizeof *states);
+    copy->db = NULL;
+    return copy;
+}
+
 static enum tactus_status open_with(struct model *model, struct reactor *reactor, uint32_t flags)
 {
     struct tactus_create_options create = model_create_options(model);
@@ -110,6 +121,13 @@ void model_close(struct model *model)
     if (model->db == NULL) return;
     (void)database_close(model->db);
     model->db = NULL;
+}
+
+void model_close_durable(struct model *model)
+{
+    model_close(model);
+    model->states[0] = model->now;
+    model->state_count = 1;
 }
 
 /* ---- One call beside the oracle -------------------------------------------------------------- */
@@ -400,6 +418,39 @@ void model_recover(struct model *model)
         (unsigned long long)model->states[model->state_count - 1].op
     );
     EXPECT(false);
+}
+
+/* ---- Over a simulated disk ------------------------------------------------------------------- */
+
+void model_begin(struct model *model, struct simulated_disk *disk)
+{
+    struct reactor reactor;
+    simulated_disk_open(&reactor, disk);
+    reactor.is_new = true;
+    EXPECT(model_open(model, &reactor) == TACTUS_OK);
+}
+
+void model_reopen(struct model *model, struct simulated_disk *disk)
+{
+    struct reactor reactor;
+    simulated_disk_open(&reactor, disk);
+    EXPECT(model_open(model, &reactor) == TACTUS_OK);
+    model_recover(model);
+}
+
+void model_run_to_death(struct model *model, struct simulated_disk *disk)
+{
+    struct reactor reactor;
+    simulated_disk_open(&reactor, disk);
+    if (model_open(model, &reactor) == TACTUS_OK) {
+        if (model_outlives_opening(model)) {
+            model_recover(model);
+            while (model_step(model) == TACTUS_OK) {
+            }
+        }
+        model_close(model);
+    }
+    EXPECT(simulated_disk_is_dead(disk));
 }
 
 /* ---- Comparing ------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 
 #include "base/random.h"
 #include "io/reactor.h"
+#include "support/simulated_disk.h"
 #include "tactus.h"
 
 #include <stdbool.h>
@@ -69,6 +70,9 @@ struct model {
 struct model *model_new(const struct model_options *options);
 void model_free(struct model *model); /* closes the database; NULL is fine */
 
+/* The same options, contents and states; not open. */
+struct model *model_copy(const struct model *model);
+
 struct tactus_create_options model_create_options(const struct model *model);
 const char *model_schema(void);
 
@@ -85,6 +89,9 @@ bool model_outlives_opening(struct model *model);
 /* Gives the handle up. */
 void model_close(struct model *model);
 
+/* Closes a database whose disk does not fail: all that was done is durable after it. */
+void model_close_durable(struct model *model);
+
 /* Runs the next item. Anything but OK: the disk failed; what the oracle knows stays right. A result
  * that differs from the oracle's ends the test. */
 enum tactus_status model_step(struct model *model);
@@ -92,6 +99,15 @@ enum tactus_status model_step(struct model *model);
 /* After a reopen: which of the states that may be there is there; goes on from it. Ends the test if
  * none is. */
 void model_recover(struct model *model);
+
+/* Makes the database on an empty disk. */
+void model_begin(struct model *model, struct simulated_disk *disk);
+
+/* Opens what is on the disk, and recovers. Ends the test if either fails. */
+void model_reopen(struct model *model, struct simulated_disk *disk);
+
+/* Opens, and goes on until the disk dies, as it was told to: in the open, in recovery or later. */
+void model_run_to_death(struct model *model, struct simulated_disk *disk);
 
 /* Compares everything: by id, by timestamp, by full scan both ways, by every index. */
 void model_compare(struct model *model);
