@@ -163,12 +163,12 @@ static bool digits_parse(const char **text, uint64_t *number)
     return true;
 }
 
-bool number_parse(const char *text, uint64_t *number)
+static bool number_parse(const char *text, uint64_t *number)
 {
     return digits_parse(&text, number) && *text == 0;
 }
 
-bool size_parse(const char *text, uint64_t *size)
+static bool size_parse(const char *text, uint64_t *size)
 {
     uint64_t number = 0;
     if (!digits_parse(&text, &number)) return false;

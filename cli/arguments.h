@@ -68,8 +68,4 @@ int arguments_choice(
     const struct arguments *arguments, const char *name, const char *const *choices, int *choice
 );
 
-/* Whether the text is a number (digits) or a size as above; no complaint. */
-bool number_parse(const char *text, uint64_t *number);
-bool size_parse(const char *text, uint64_t *size);
-
 #endif

@@ -70,25 +70,3 @@ uint64_t bit_set_find_first_set(const struct bit_set *set, uint64_t from)
 {
     return bit_set_find(set, from, 0);
 }
-
-uint64_t bit_set_find_last_set(const struct bit_set *set)
-{
-    for (uint64_t word = bit_set_word_count(set->bit_count); word > 0; word -= 1) {
-        const uint64_t bits = set->words[word - 1];
-        if (bits == 0) continue;
-        const uint64_t index = word * WORD_BITS - 1 - (uint64_t)__builtin_clzll(bits);
-        assert(index < set->bit_count);
-        return index;
-    }
-    return set->bit_count;
-}
-
-uint64_t bit_set_count(const struct bit_set *set)
-{
-    uint64_t count = 0;
-    for (uint64_t word = 0; word < bit_set_word_count(set->bit_count); word += 1) {
-        count += (uint64_t)__builtin_popcountll(set->words[word]);
-    }
-    assert(count <= set->bit_count);
-    return count;
-}

@@ -29,10 +29,4 @@ void bit_set_clear_all(struct bit_set *set);
 uint64_t bit_set_find_first_clear(const struct bit_set *set, uint64_t from);
 uint64_t bit_set_find_first_set(const struct bit_set *set, uint64_t from);
 
-/* The highest set bit, or bit_count: there is none. */
-uint64_t bit_set_find_last_set(const struct bit_set *set);
-
-/* How many bits are set: O(bit_count / 64). */
-uint64_t bit_set_count(const struct bit_set *set);
-
 #endif

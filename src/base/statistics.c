@@ -9,12 +9,6 @@ enum { PART_BITS = 4, PARTS = 1 << PART_BITS };
 
 static_assert(HISTOGRAM_BUCKETS == PARTS + (64 - PART_BITS) * PARTS, "the picture in the header");
 
-void counter_add(uint64_t *counter, uint64_t amount)
-{
-    const bool overflows = add_overflows_u64(*counter, amount, counter);
-    assert(!overflows);
-}
-
 /* A value of 16 or more is 1pppp and more bits: which power of two, and pppp, are its bucket. */
 static uint32_t bucket_of(uint64_t value)
 {
@@ -65,15 +59,4 @@ uint64_t histogram_max(const struct histogram *histogram)
 uint64_t histogram_count(const struct histogram *histogram)
 {
     return histogram->count;
-}
-
-void histogram_merge(struct histogram *target, const struct histogram *source)
-{
-    assert(target != source);
-    for (uint32_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket += 1) {
-        target->buckets[bucket] += source->buckets[bucket];
-    }
-    target->count += source->count;
-    target->sum += source->sum;
-    target->max = max_u64(target->max, source->max);
 }

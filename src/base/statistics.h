@@ -3,9 +3,6 @@
 
 #include <stdint.h>
 
-/* Adds to a counter, which must not run over: 2^64 events take centuries. */
-void counter_add(uint64_t *counter, uint64_t amount);
-
 /* How often values came, in fixed buckets that grow with the value: log-linear. The values below 16
  * have a bucket each; from there on every power of two is cut into 16 buckets of one size, so a
  * bucket is at most 1/16 as wide as its values are large.
@@ -32,8 +29,5 @@ uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 
 uint64_t histogram_max(const struct histogram *histogram);   /* exact; 0 if there are none */
 uint64_t histogram_count(const struct histogram *histogram); /* how many values came */
-
-/* Adds everything that `source` has counted. */
-void histogram_merge(struct histogram *target, const struct histogram *source);
 
 #endif

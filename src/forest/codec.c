@@ -101,11 +101,6 @@ int codec_compare(const struct field *field, const void *a, const void *b)
     return (int)(code_b < code_a) - (int)(code_a < code_b);
 }
 
-bool codec_is_zero(const struct field *field, const void *value)
-{
-    return bytes_are_zero(value, field->size);
-}
-
 struct record_shape codec_shape(const struct tree_place *place)
 {
     const struct collection_schema *collection = place->collection;
@@ -205,7 +200,7 @@ bool codec_index_record(
         const struct field *field = &collection->fields[index->fields[i]];
         const uint8_t *value = (const uint8_t *)object + field->offset;
         const bool leaves_zero_out = index->sparse || field_is_optional(field);
-        if (leaves_zero_out && codec_is_zero(field, value)) return false;
+        if (leaves_zero_out && bytes_are_zero(value, field->size)) return false;
         prefix = prefix_append(prefix, codec_encode(field, value), field_order_bytes(field));
     }
     code_record(prefix, index->order_bytes > 8, object_timestamp(collection, object), record);

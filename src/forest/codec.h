@@ -55,9 +55,6 @@ struct code codec_encode(const struct field *field, const void *value);
  * 16 bytes, too). The same order as that of their codes. */
 int codec_compare(const struct field *field, const void *a, const void *b);
 
-/* Whether a value is the zero value of its field, which means "absent" in an optional one. */
-bool codec_is_zero(const struct field *field, const void *value);
-
 /* The record shape of a tree. */
 struct record_shape codec_shape(const struct tree_place *place);
 

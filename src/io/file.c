@@ -69,7 +69,8 @@ static bool directory_of(const char *path, char directory[PATH_SIZE_MAX])
     return true;
 }
 
-enum tactus_status file_sync_directory(const char *path, struct fault *fault)
+/* Makes the directory entry of `path` durable. */
+static enum tactus_status sync_directory(const char *path, struct fault *fault)
 {
     const char *what = "the data file's directory could not be synced";
     char directory[PATH_SIZE_MAX];
@@ -279,7 +280,7 @@ static enum tactus_status create_begin(
     } else if (reactor->is_unlinkable) {
         /* between making it and locking it, another may have filled it */
         if (reactor->size > 0) return open_failed(fault, EEXIST);
-        TRY(file_sync_directory(options->path, fault));
+        TRY(sync_directory(options->path, fault));
     } else {
         if (ftruncate(reactor->fd, 0) != 0 || fsync(reactor->fd) != 0) {
             return failed(fault, TACTUS_IO, "the file could not be emptied", NULL, errno);
@@ -409,12 +410,6 @@ uint64_t file_size(const struct reactor *reactor)
 {
     assert(reactor->backend != NULL);
     return reactor_of_file(reactor)->size;
-}
-
-bool file_is_new(const struct reactor *reactor)
-{
-    assert(reactor->backend != NULL);
-    return reactor->is_new;
 }
 
 enum tactus_status file_grow(struct reactor *reactor, uint64_t size, struct fault *fault)

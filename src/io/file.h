@@ -62,10 +62,6 @@ void file_discard(struct reactor *reactor, const char *path);
 /* Bytes in the file now. */
 uint64_t file_size(const struct reactor *reactor);
 
-/* Whether this open was to create. A file then reads as zeros; what was on a block device is still
- * there, and is its creator's to erase. */
-bool file_is_new(const struct reactor *reactor);
-
 /* Makes the file at least `size` bytes long (a multiple of IO_SECTOR), the new part zero and its
  * room on the disk taken, so that no later write can lack space; durable when this returns. Never
  * shrinks. A failure leaves the size as it was, or longer by whole unused sectors.
@@ -76,10 +72,6 @@ bool file_is_new(const struct reactor *reactor);
  *   TACTUS_FULL  the disk, a quota, RLIMIT_FSIZE or the device's end is reached
  *   TACTUS_IO    anything else */
 enum tactus_status file_grow(struct reactor *reactor, uint64_t size, struct fault *fault)
-    __attribute__((warn_unused_result));
-
-/* Makes the directory entry of `path` durable. file_open does so by itself. */
-enum tactus_status file_sync_directory(const char *path, struct fault *fault)
     __attribute__((warn_unused_result));
 
 #endif

@@ -35,11 +35,6 @@ uint64_t block_supply_take(struct block_supply *supply)
     return address;
 }
 
-uint32_t block_supply_left(const struct block_supply *supply)
-{
-    return supply->count - supply->taken;
-}
-
 bool block_supply_release(struct block_supply *supply, uint64_t address)
 {
     if (supply->released_count == supply->capacity) return false;

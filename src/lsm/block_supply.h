@@ -42,7 +42,6 @@ void block_supply_fill(
 
 /* The next address. There is one: the beat reserved for all that it may write. */
 uint64_t block_supply_take(struct block_supply *supply);
-uint32_t block_supply_left(const struct block_supply *supply);
 
 /* Notes a block that nothing new refers to. False: more than any beat can let go of, so that some
  * table has more blocks than its records need. */

@@ -98,15 +98,6 @@ const struct manifest_run *manifest_level_find_run(
     return run_is_at(level, index, number) ? &level->runs[index] : NULL;
 }
 
-const struct manifest_run *manifest_level_run_of(
-    const struct manifest_level *level, const struct table_info *table
-)
-{
-    const struct manifest_run *run = manifest_level_find_run(level, table->run);
-    assert(run != NULL);
-    return run;
-}
-
 const struct manifest_run *manifest_level_sole(const struct manifest_level *level)
 {
     assert(level->capacity == 1);

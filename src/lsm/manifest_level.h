@@ -59,11 +59,6 @@ const struct manifest_run *manifest_level_find_run(
     const struct manifest_level *level, uint64_t number
 );
 
-/* The run that `table`, of this level, is in. Good as long as above. */
-const struct manifest_run *manifest_level_run_of(
-    const struct manifest_level *level, const struct table_info *table
-);
-
 /* Of a level that may hold one run only: that run. */
 const struct manifest_run *manifest_level_sole(const struct manifest_level *level);
 

@@ -54,19 +54,6 @@ enum table_fit table_geometry_init(
     return TABLE_FITS;
 }
 
-uint32_t table_block_size_min(
-    const struct record_shape *shape, uint32_t record_max, uint32_t value_count_max
-)
-{
-    for (uint32_t size = BLOCK_SIZE_MIN; size <= BLOCK_SIZE_MAX; size *= 2) {
-        struct table_geometry geometry;
-        const enum table_fit fit =
-            table_geometry_init(&geometry, shape, size, record_max, value_count_max);
-        if (fit == TABLE_FITS) return size;
-    }
-    return 0;
-}
-
 uint32_t table_filter_count(const struct table_geometry *geometry, uint64_t record_count)
 {
     assert(record_count <= geometry->records_max);

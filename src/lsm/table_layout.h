@@ -65,11 +65,6 @@ enum table_fit table_geometry_init(
     uint32_t value_count_max
 );
 
-/* The smallest block size in which such a table fits, or 0 if none does. */
-uint32_t table_block_size_min(
-    const struct record_shape *shape, uint32_t record_max, uint32_t value_count_max
-);
-
 /* Filter blocks of a table of so many records, at least one; none in trees without filters. */
 uint32_t table_filter_count(const struct table_geometry *geometry, uint64_t record_count);
 

@@ -30,7 +30,8 @@ static bool range_contains(const struct key_range *range, struct key key)
 
 /* ---- Init ----------------------------------------------------------------------------------- */
 
-bool lsm_shared_has_runs(const struct lsm_shared *shared)
+/* Whether some level may have several sorted runs: then tables may be trimmed. */
+static bool has_runs(const struct lsm_shared *shared)
 {
     for (uint8_t level = 0; level < LEVELS; level += 1) {
         assert(shared->runs_max[level] > 0);
@@ -49,7 +50,7 @@ static void format_init(struct table_format *format, const struct tree_options *
       .kernels = kernels_for(&options->shape),
       .block_count_max = options->shared->block_count_max,
       .tree = options->id,
-      .trims = lsm_shared_has_runs(options->shared)};
+      .trims = has_runs(options->shared)};
     const enum table_fit fit = table_geometry_init(
         &format->geometry,
         &options->shape,
@@ -319,7 +320,7 @@ static void immutable_range_of_runs(struct tree *tree)
     range_add(&tree->immutable_range, memory_table_key_max(table));
 }
 
-void tree_swap(struct tree *tree)
+static void swap(struct tree *tree)
 {
     assert(tree->options.overlay_count == 0);
     assert(tree_immutable_is_flushed(tree));
@@ -334,7 +335,7 @@ void tree_swap(struct tree *tree)
     mutable_range_of_tail(tree);
 }
 
-void tree_absorb(struct tree *tree)
+static void absorb(struct tree *tree)
 {
     assert(tree->options.overlay_count == 0);
     assert(tree->settled_count <= tree->options.value_count_max - tree->immutable->count);
@@ -347,9 +348,9 @@ void tree_absorb(struct tree *tree)
 void tree_end_bar(struct tree *tree)
 {
     if (tree_immutable_is_flushed(tree)) {
-        tree_swap(tree);
+        swap(tree);
     } else {
-        tree_absorb(tree);
+        absorb(tree);
     }
 }
 

@@ -64,9 +64,6 @@ struct lsm_shared {
     uint32_t block_size;
 };
 
-/* Whether some level may have several sorted runs: then tables may be trimmed. */
-bool lsm_shared_has_runs(const struct lsm_shared *shared);
-
 struct tree_options {
     uint16_t id; /* from 1; in every block and event of the tree */
     struct record_shape shape;
@@ -173,15 +170,9 @@ void tree_sort_suffix(struct tree *tree);
 
 /* The bar ends (R8, 5), after tree_sort_suffix(): what is settled goes to the immutable table, the
  * tail is all that is left in the mutable one. If the immutable table is flushed, the two change
- * roles, and no record moves but the tail's; else it absorbs what is settled. */
+ * roles, and no record moves but the tail's; else, as its compaction was put off (R9), it absorbs
+ * what is settled: both together have at most value_count_max records then. */
 void tree_end_bar(struct tree *tree);
-
-/* Its two cases: the immutable table is flushed, or empty. */
-void tree_swap(struct tree *tree);
-
-/* Or it is not, as its compaction was put off (R9): that is only done while both together have at
- * most value_count_max records. */
-void tree_absorb(struct tree *tree);
 
 /* The immutable table is in level 0 now: empties it. For compaction_apply alone. */
 void tree_immutable_reset(struct tree *tree);

@@ -177,14 +177,6 @@ struct block_frame *block_cache_find(
     return frame;
 }
 
-bool block_cache_has_address(struct block_cache *cache, uint64_t address)
-{
-    lock_acquire(&cache->lock);
-    const bool has_address = lookup(cache, address) != NULL;
-    lock_release(&cache->lock);
-    return has_address;
-}
-
 /* The frame to fill next. Each turn of the hand takes a chance from every frame that nobody holds,
  * so it ends within CHANCES_MAX + 1 turns, if there is any such frame. */
 static struct block_frame *evict(struct block_cache *cache)

@@ -91,9 +91,6 @@ struct block_frame *block_cache_find(
     struct block_cache *cache, uint64_t address, struct checksum checksum
 );
 
-/* Whether any content of this address is findable. */
-bool block_cache_has_address(struct block_cache *cache, uint64_t address);
-
 /* A frame to fill, with one reference; its address is 0, its data whatever it was, its header (the
  * first 128 bytes) zero; it is not checked. Evicts where it must. */
 struct block_frame *block_cache_take(struct block_cache *cache);

@@ -49,11 +49,6 @@ void checkpoint_close(struct checkpoint *checkpoint)
     checkpoint->stage = CHECKPOINT_IDLE;
 }
 
-uint64_t checkpoint_block_count_max(const struct checkpoint *checkpoint, uint64_t highest)
-{
-    return blocks_needed(checkpoint, CHECKPOINT_STATE_SIZE_MAX, highest);
-}
-
 /* ---- Capture -------------------------------------------------------------------------------- */
 
 /* Sees to it that the file has room for so many blocks more, or changes nothing. */
@@ -139,7 +134,7 @@ enum tactus_status checkpoint_capture_start(
     struct grid *grid = checkpoint->options.grid;
     assert(!grid->options.read_only);
     assert(checkpoint->stage == CHECKPOINT_IDLE);
-    assert(!checkpoint_effect_is_pending(checkpoint));
+    assert(!grid->free_set.effect_pending);
     assert(grid->free_set.reservations_open == 0);
     assert(capture->state_size <= CHECKPOINT_STATE_SIZE_MAX);
     assert(capture->op_covered <= capture->op_captured);
@@ -336,11 +331,6 @@ void checkpoint_effect(struct checkpoint *checkpoint)
     free_set_effect(&checkpoint->options.grid->free_set);
 }
 
-bool checkpoint_effect_is_pending(const struct checkpoint *checkpoint)
-{
-    return checkpoint->options.grid->free_set.effect_pending;
-}
-
 enum tactus_status checkpoint_format(
     struct checkpoint *checkpoint,
     const struct checkpoint_capture *capture,
@@ -478,38 +468,4 @@ enum tactus_status checkpoint_open(
 
     const struct trailer_reader reader = {.grid = grid};
     return trailer_walk(&reader, BLOCK_SCHEMA, &superblock->schema, open_schema_visit, grid);
-}
-
-/* ---- Walk ----------------------------------------------------------------------------------- */
-
-/* Who wants to hear of addresses. */
-struct address_visitor {
-    void (*visit)(void *context, uint64_t address, enum block_type type);
-    void *context;
-};
-
-static enum tactus_status walk_visit(void *context, const struct trailer_block *block)
-{
-    const struct address_visitor *visitor = context;
-    const struct block_reference *reference = &block->reference;
-    visitor->visit(visitor->context, reference->address, block->type);
-    if (reference->copy_address == 0) return TACTUS_OK;
-    visitor->visit(visitor->context, reference->copy_address, block->type);
-    return TACTUS_OK;
-}
-
-enum tactus_status checkpoint_trailer_walk(
-    struct grid *grid,
-    const struct superblock *superblock,
-    void (*visit)(void *context, uint64_t address, enum block_type type),
-    void *context
-)
-{
-    const struct trailer_reader reader = {.grid = grid};
-    const struct checkpoint_state *current = &superblock->checkpoint;
-    struct address_visitor visitor = {.visit = visit, .context = context};
-    TRY(trailer_walk(&reader, BLOCK_SCHEMA, &superblock->schema, walk_visit, &visitor));
-    TRY(trailer_walk(&reader, BLOCK_STATE, &current->state, walk_visit, &visitor));
-    TRY(trailer_walk(&reader, BLOCK_FREE_SET, &current->acquired, walk_visit, &visitor));
-    return trailer_walk(&reader, BLOCK_FREE_SET, &current->released, walk_visit, &visitor);
 }

@@ -134,10 +134,6 @@ enum tactus_status checkpoint_open(
     struct checkpoint *checkpoint, uint8_t *state, uint64_t *state_size
 );
 
-/* Most trailer blocks that the next capture can acquire if no address above `highest` is acquired
- * before it (S7's "trailers"). */
-uint64_t checkpoint_block_count_max(const struct checkpoint *checkpoint, uint64_t highest);
-
 /* The part that history fixes, in memory: acquires, encodes, releases. Writes nothing but, rarely,
  * a longer file. No effect is pending, no capture is under way, no reservation is open, the
  * manifest log is closed, no other thread uses the view. FULL, LIMIT, IO: the file has no room for
@@ -174,18 +170,5 @@ enum tactus_status checkpoint_capture(
 
 /* The effect beat has come: frees what was released before the capture, which is durable. */
 void checkpoint_effect(struct checkpoint *checkpoint);
-
-/* An effect is still to come: of a capture, or after an open. */
-bool checkpoint_effect_is_pending(const struct checkpoint *checkpoint);
-
-/* Reads every trailer block that the superblock names (schema, state, acquired, released) and gives
- * the address of each, and of its copy if it has one, to visit(). For verify and inspect; the free
- * set need not be open, but grid_open() has been. Stops at the first failure. */
-enum tactus_status checkpoint_trailer_walk(
-    struct grid *grid,
-    const struct superblock *superblock,
-    void (*visit)(void *context, uint64_t address, enum block_type type),
-    void *context
-);
 
 #endif

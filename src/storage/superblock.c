@@ -9,7 +9,8 @@
 
 /* ---- What can be ours ----------------------------------------------------------------------- */
 
-const char *file_options_fault(const struct file_options *options)
+/* Their range alone: what depends on the schema (S8's bound on the journal) is the caller's. */
+static const char *options_fault(const struct file_options *options)
 {
     const char *why = layout_fault(options->block_size, options->journal_bytes, options->size_max);
     if (why != NULL) return why;
@@ -101,7 +102,7 @@ const char *superblock_fault(const struct superblock *superblock)
         return "the superblock's parent does not fit its sequence";
     }
     if (options->version != SUPERBLOCK_VERSION) return "the format's version is unknown";
-    const char *why = file_options_fault(options);
+    const char *why = options_fault(options);
     if (why == NULL) why = checkpoint_fault(checkpoint, options);
     if (why != NULL) return why;
     if (superblock->file_block_count > options->size_max / options->block_size) {

@@ -106,10 +106,6 @@ struct superblock_report {
 /* Words for a copy's condition: a literal. */
 const char *superblock_copy_text(enum superblock_copy copy);
 
-/* Why a file cannot have these options, as a literal, or NULL. Their range alone: what depends on
- * the schema (S8's bound on the journal) is the caller's. */
-const char *file_options_fault(const struct file_options *options);
-
 /* Says why this cannot be a superblock of ours, or NULL: the range of every option, and what fits
  * together in the rest. The one definition: superblock_write asserts it, superblock_read turns it
  * into CORRUPT. */

@@ -123,7 +123,7 @@ TEST(database, in_memory_keeps_what_the_oracle_has)
         struct reactor reactor;
         const struct file_open_options file = {.path = ":memory:", .create = true};
         EXPECT(file_open(&reactor, &file, NULL) == TACTUS_OK);
-        EXPECT(file_is_new(&reactor));
+        EXPECT(reactor.is_new);
         EXPECT(model_open(model, &reactor) == TACTUS_OK);
         run(model, NULL, &random);
         model_free(model);

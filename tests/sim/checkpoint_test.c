@@ -148,7 +148,7 @@ static enum tactus_status round_run(
     under_way_count += checkpoint_is_under_way(checkpoint);
     TRY(advance_some(fixture, simulated_disk_change_count(fixture->disk) % 6));
     TRY(release_blocks(fixture, forest, &random));
-    assert(checkpoint_effect_is_pending(checkpoint));
+    assert(fixture->grid.free_set.effect_pending);
     TRY(checkpoint_wait(checkpoint));
     *acknowledged += was_under_way;
     checkpoint_effect(checkpoint);
@@ -199,9 +199,7 @@ static void check_reachable(struct storage_fixture *fixture, const struct forest
     const struct free_set *set = &fixture->grid.free_set;
     free_set_check(set);
     bool is_seen[8192] = {false};
-    EXPECT(
-        checkpoint_trailer_walk(&fixture->grid, &fixture->superblock, seen, is_seen) == TACTUS_OK
-    );
+    EXPECT(storage_fixture_trailers(fixture, seen, is_seen) == TACTUS_OK);
     for (uint64_t index = 0; index < forest->count; index += 1) {
         const uint64_t address = forest->live[index].reference.address;
         EXPECT(!is_seen[address]);

@@ -29,7 +29,7 @@ enum { TRANSACTION_OBJECTS = 40, CUSTOMERS = 50, COUNTRIES = 7, TIMES = 1000 };
 static const char *const countries[COUNTRIES] = {
     "Norway", "Germany", "France", "Spain", "Chile", "", "Iceland"};
 
-struct tactus_create_options care_create_options(uint64_t seed)
+static struct tactus_create_options create_options(uint64_t seed)
 {
     struct tactus_create_options options;
     tactus_create_options_default(&options);
@@ -47,7 +47,7 @@ struct simulated_disk *care_disk_new(uint64_t seed)
 {
     const struct simulated_disk_options disk_options = {.seed = seed, .at_submission = true};
     struct simulated_disk *disk = simulated_disk_new(&disk_options);
-    const struct tactus_create_options options = care_create_options(seed);
+    const struct tactus_create_options options = create_options(seed);
     struct reactor reactor = {0};
     struct tactus_error error = {0};
     simulated_disk_open(&reactor, disk);

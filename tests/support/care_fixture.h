@@ -28,9 +28,6 @@ struct care_note {
     char words[16];
 };
 
-/* The options of the file; its id follows from the seed. */
-struct tactus_create_options care_create_options(uint64_t seed);
-
 /* A disk with a new, empty file. Owned by the caller. */
 struct simulated_disk *care_disk_new(uint64_t seed);
 

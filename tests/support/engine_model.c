@@ -9,7 +9,7 @@
 
 #include "base/poison.h"
 
-const char *model_schema(void)
+static const char *schema(void)
 {
     return "collection thing {\n"
            "  id u64\n  timestamp timestamp\n  x u32 index\n  y i32 optional index\n"
@@ -17,7 +17,7 @@ const char *model_schema(void)
            "collection tag {\n  id u128\n  timestamp timestamp\n  flag u8 index\n}\n";
 }
 
-struct tactus_create_options model_create_options(const struct model *model)
+static struct tactus_create_options create_options(const struct model *model)
 {
     struct tactus_create_options create;
     tactus_create_options_default(&create);
@@ -73,10 +73,10 @@ struct model *model_copy(const struct model *model)
 
 static enum tactus_status open_with(struct model *model, struct reactor *reactor, uint32_t flags)
 {
-    struct tactus_create_options create = model_create_options(model);
+    struct tactus_create_options create = create_options(model);
     struct tactus_open_options open;
     tactus_open_options_default(&open);
-    open.schema = flags == 0 ? model_schema() : NULL;
+    open.schema = flags == 0 ? schema() : NULL;
     open.create = &create;
     open.sync = model->options.sync;
     open.cache_bytes = model->options.cache_bytes;

@@ -73,9 +73,6 @@ void model_free(struct model *model); /* closes the database; NULL is fine */
 /* The same options, contents and states; not open. */
 struct model *model_copy(const struct model *model);
 
-struct tactus_create_options model_create_options(const struct model *model);
-const char *model_schema(void);
-
 /* Slices that went down from level 0 since the database was opened. */
 uint64_t model_slices(const struct model *model);
 

@@ -123,25 +123,19 @@ void lsm_fixture_begin(
     assert(budget_used(&budget) <= size);
 }
 
-bool lsm_fixture_select(struct lsm_fixture *fixture, struct compaction *compaction)
-{
-    const struct compaction_terms terms = {
-        .snapshot_min = fixture->beat + fixture->options.bar_beats / 2,
-        .coalesces = fixture->options.coalesces,
-    };
-    return compaction_select(compaction, &terms);
-}
-
 static void select_for_half_bar(struct lsm_fixture *fixture)
 {
     const uint64_t half = fixture->options.bar_beats / 2;
     if (fixture->beat % half != 0) return;
     const bool is_first = fixture->beat % fixture->options.bar_beats == 0;
     const enum half_bar_half which = is_first ? HALF_BAR_FIRST : HALF_BAR_SECOND;
+    const struct compaction_terms terms = {
+        .snapshot_min = fixture->beat + half,
+        .coalesces = fixture->options.coalesces,
+    };
     for (uint8_t level = 0; level < LEVELS; level += 1) {
-        if (compaction_is_active(level, which)) {
-            (void)lsm_fixture_select(fixture, &fixture->tree.compactions[level]);
-        }
+        if (!compaction_is_active(level, which)) continue;
+        (void)compaction_select(&fixture->tree.compactions[level], &terms);
     }
 }
 
@@ -219,7 +213,8 @@ static enum tactus_status compaction_run(
     return block_supply_settle(&fixture->supply, grid, reservation);
 }
 
-enum tactus_status lsm_fixture_half_bar_end(struct lsm_fixture *fixture)
+/* Compactions, each whole, and manifest log. */
+static enum tactus_status half_bar_end(struct lsm_fixture *fixture)
 {
     struct free_set *set = &fixture->storage.grid.free_set;
     struct free_set_reservation log_reservation;
@@ -286,9 +281,9 @@ enum tactus_status lsm_fixture_boundary(struct lsm_fixture *fixture, bool captur
         fixture->beat_captured == UINT64_MAX || fixture->beat == fixture->beat_captured + 1;
 
     tree_sort_suffix(&fixture->tree);
-    if ((fixture->beat + 1) % (bar / 2) == 0 && is_new) TRY(lsm_fixture_half_bar_end(fixture));
+    if ((fixture->beat + 1) % (bar / 2) == 0 && is_new) TRY(half_bar_end(fixture));
     if (ends_bar) tree_end_bar(&fixture->tree);
-    if (has_effect && checkpoint_effect_is_pending(&fixture->storage.checkpoint)) {
+    if (has_effect && fixture->storage.grid.free_set.effect_pending) {
         checkpoint_effect(&fixture->storage.checkpoint);
     }
     if (ends_bar && is_new && capture) TRY(capture_checkpoint(fixture));

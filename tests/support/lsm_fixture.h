@@ -64,12 +64,6 @@ void lsm_fixture_end(struct lsm_fixture *fixture);
  * compaction or checkpoint ran into. */
 enum tactus_status lsm_fixture_boundary(struct lsm_fixture *fixture, bool capture);
 
-/* Chooses the work of a half-bar that opens with the beat at hand. */
-bool lsm_fixture_select(struct lsm_fixture *fixture, struct compaction *compaction);
-
-/* Of the half-bar that ends: compactions, each whole, and manifest log. Part of the boundary. */
-enum tactus_status lsm_fixture_half_bar_end(struct lsm_fixture *fixture);
-
 /* Boundaries up to the end of the bar. */
 enum tactus_status lsm_fixture_bar(struct lsm_fixture *fixture, bool capture);
 

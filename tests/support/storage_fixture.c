@@ -236,3 +236,36 @@ void storage_fixture_empty_cache(struct grid *grid)
         assert(frame->references > 0 || !frame->is_findable);
     }
 }
+
+/* ---- Trailers -------------------------------------------------------------------------------- */
+
+/* Who wants to hear of addresses. */
+struct address_visitor {
+    void (*visit)(void *context, uint64_t address, enum block_type type);
+    void *context;
+};
+
+static enum tactus_status walk_visit(void *context, const struct trailer_block *block)
+{
+    const struct address_visitor *visitor = context;
+    const struct block_reference *reference = &block->reference;
+    visitor->visit(visitor->context, reference->address, block->type);
+    if (reference->copy_address == 0) return TACTUS_OK;
+    visitor->visit(visitor->context, reference->copy_address, block->type);
+    return TACTUS_OK;
+}
+
+enum tactus_status storage_fixture_trailers(
+    struct storage_fixture *fixture,
+    void (*visit)(void *context, uint64_t address, enum block_type type),
+    void *context
+)
+{
+    const struct trailer_reader reader = {.grid = &fixture->grid};
+    const struct checkpoint_state *current = &fixture->superblock.checkpoint;
+    struct address_visitor visitor = {.visit = visit, .context = context};
+    TRY(trailer_walk(&reader, BLOCK_SCHEMA, &fixture->superblock.schema, walk_visit, &visitor));
+    TRY(trailer_walk(&reader, BLOCK_STATE, &current->state, walk_visit, &visitor));
+    TRY(trailer_walk(&reader, BLOCK_FREE_SET, &current->acquired, walk_visit, &visitor));
+    return trailer_walk(&reader, BLOCK_FREE_SET, &current->released, walk_visit, &visitor);
+}

@@ -88,6 +88,14 @@ bool storage_fixture_read_through(
     struct grid *grid, struct block_reference reference, uint64_t seed, uint32_t size
 );
 
+/* Reads every trailer block that the superblock names (schema, state, acquired, released) and gives
+ * the address of each, and of its copy if it has one, to visit(). Stops at the first failure. */
+enum tactus_status storage_fixture_trailers(
+    struct storage_fixture *fixture,
+    void (*visit)(void *context, uint64_t address, enum block_type type),
+    void *context
+);
+
 /* Drops everything cached that nobody holds: it is read from the disk from now on. */
 void storage_fixture_empty_cache(struct grid *grid);
 

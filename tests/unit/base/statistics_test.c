@@ -77,23 +77,4 @@ TEST(statistics, percentiles_are_those_of_the_sorted_values_up_to_a_sixteenth)
     EXPECT(histogram_percentile(&histogram, 100) == values[VALUES - 1]);
 }
 
-TEST(statistics, merged_histograms_are_one_of_all_values)
-{
-    clear();
-    histogram_add(&histogram, 5);
-    histogram_add(&other, 1000);
-    histogram_add(&other, 7);
-    histogram_merge(&histogram, &other);
-    EXPECT(histogram_count(&histogram) == 3 && histogram_max(&histogram) == 1000);
-    EXPECT(histogram.sum == 1012 && histogram_percentile(&histogram, 50) == 7);
-}
-
-TEST(statistics, counters_add)
-{
-    uint64_t counter = 0;
-    counter_add(&counter, 3);
-    counter_add(&counter, UINT64_MAX - 3);
-    EXPECT(counter == UINT64_MAX);
-}
-
 TEST_MAIN()

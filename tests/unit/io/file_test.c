@@ -48,7 +48,7 @@ static void create(struct reactor *reactor, const char *path, enum io_path io)
     (void)unlink(path);
     const struct file_open_options options = {.path = path, .create = true, .io = io};
     EXPECT(file_open(reactor, &options, NULL) == TACTUS_OK);
-    EXPECT(file_is_new(reactor));
+    EXPECT(reactor->is_new);
     EXPECT(file_size(reactor) == 0);
 }
 
@@ -320,7 +320,7 @@ TEST(file, memory_is_a_file_that_leaves_nothing)
     struct reactor reactor;
     struct fault fault;
     EXPECT(try_open(&reactor, ":memory:", false, &fault) == TACTUS_OK);
-    EXPECT(file_is_new(&reactor) && file_size(&reactor) == 0);
+    EXPECT(reactor.is_new && file_size(&reactor) == 0);
     check_transfers(&reactor);
     check_many(&reactor);
     EXPECT(file_grow(&reactor, UINT64_C(1) << 50, &fault) == TACTUS_FULL);
@@ -351,7 +351,7 @@ TEST(file, what_is_written_is_there_after_reopening)
     struct reactor reactor;
     struct fault fault;
     EXPECT(try_open(&reactor, PATH, false, &fault) == TACTUS_OK);
-    EXPECT(!file_is_new(&reactor) && file_size(&reactor) == SIZE);
+    EXPECT(!reactor.is_new && file_size(&reactor) == SIZE);
     EXPECT(reactor_read(&reactor, found, SIZE, 0, NULL) == TACTUS_OK);
     EXPECT(bytes_equal(found, written, SIZE));
     file_close(&reactor);
@@ -404,7 +404,7 @@ TEST(file, creating_does_not_touch_a_file_that_is_there)
 
     options.overwrite = true;
     EXPECT(file_open(&reactor, &options, NULL) == TACTUS_OK);
-    EXPECT(file_is_new(&reactor) && file_size(&reactor) == 0);
+    EXPECT(reactor.is_new && file_size(&reactor) == 0);
     EXPECT(file_grow(&reactor, SIZE, NULL) == TACTUS_OK);
     EXPECT(reactor_read(&reactor, found, SIZE, 0, NULL) == TACTUS_OK);
     EXPECT(bytes_are_zero(found, SIZE));

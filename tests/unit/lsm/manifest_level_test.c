@@ -93,7 +93,7 @@ TEST(manifest_level, keeps_its_runs_newest_first_however_they_come)
     const struct table_info *table = manifest_level_first(&level);
     for (uint32_t index = 0; index < 6; index += 1) {
         EXPECT(table->address == order[index]);
-        EXPECT(manifest_level_run_of(&level, table)->number == table->run);
+        EXPECT(manifest_level_find_run(&level, table->run)->number == table->run);
         table = manifest_level_next(&level, table);
     }
     EXPECT(table == NULL);

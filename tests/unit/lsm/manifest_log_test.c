@@ -403,13 +403,6 @@ static enum tactus_status half_bar_end(void)
     return TACTUS_OK;
 }
 
-static void uncache(uint64_t address)
-{
-    while (block_cache_has_address(&storage.grid.cache, address)) {
-        grid_unref(&storage.grid, grid_frame_take(&storage.grid)); /* ends: the clock comes round */
-    }
-}
-
 /* Opens a log of five blocks, at 5 to 9: tables 20 to 24 are inserted in one each, table 25 is
  * updated there. None of them is in the cache. */
 static void open_five(void)
@@ -427,8 +420,7 @@ static void open_five(void)
     }
     EXPECT(open_log(oldest, newest, 5) == TACTUS_OK);
     EXPECT(tables_seen == 6);
-    for (uint64_t address = 5; address <= 9; address += 1)
-        uncache(address);
+    storage_fixture_empty_cache(&storage.grid);
 }
 
 TEST(manifest_log, copies_what_lives_and_lets_go_of_the_oldest_blocks)

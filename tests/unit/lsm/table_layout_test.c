@@ -129,6 +129,18 @@ TEST(table_layout, tables_of_single_keys_have_filters_of_ten_bits_a_key)
     }
 }
 
+/* The smallest block size in which such a table fits. */
+static uint32_t block_size_min(
+    const struct record_shape *shape, uint32_t record_max, uint32_t value_count_max
+)
+{
+    uint32_t size = 4096;
+    struct table_geometry geometry;
+    while (table_geometry_init(&geometry, shape, size, record_max, value_count_max) != TABLE_FITS)
+        size *= 2;
+    return size;
+}
+
 TEST(table_layout, a_root_must_have_room_for_its_filters)
 {
     struct table_geometry geometry;
@@ -139,7 +151,7 @@ TEST(table_layout, a_root_must_have_room_for_its_filters)
     /* The body of the largest root that fits is full to the next leaf or filter block. */
     EXPECT(table_geometry_init(&geometry, &id64, 4096, 1, count - 1) == TABLE_FITS);
     EXPECT(geometry.leaves_max * 40 + geometry.filters_max * 32 + 40 > 4096 - 128);
-    EXPECT(table_block_size_min(&id64, 1, count) == 8192);
+    EXPECT(block_size_min(&id64, 1, count) == 8192);
 }
 
 TEST(table_layout, what_does_not_fit_names_the_block_size_that_does)
@@ -147,15 +159,15 @@ TEST(table_layout, what_does_not_fit_names_the_block_size_that_does)
     struct table_geometry geometry;
     const struct record_shape fat = record_shape_object(1992, 0);
     EXPECT(table_geometry_init(&geometry, &fat, 4096, 1, 4) == TABLE_RECORD_TOO_LARGE);
-    EXPECT(table_block_size_min(&fat, 1, 4) == 8192);
+    EXPECT(block_size_min(&fat, 1, 4) == 8192);
     const struct record_shape fits = record_shape_object(1984, 0);
-    EXPECT(table_block_size_min(&fits, 1, 4) == 4096);
+    EXPECT(block_size_min(&fits, 1, 4) == 4096);
 
     const struct record_shape object = record_shape_object(1024, 0);
     EXPECT(table_geometry_init(&geometry, &object, 4096, 65536, 2097152) == TABLE_TOO_LARGE);
-    EXPECT(table_block_size_min(&object, 65536, 2097152) == 16384);
+    EXPECT(block_size_min(&object, 65536, 2097152) == 16384);
     const struct record_shape widest = record_shape_object(RECORD_SIZE_MAX, 0);
-    EXPECT(table_block_size_min(&widest, 131072, 131072 * 64) == 65536);
+    EXPECT(block_size_min(&widest, 131072, 131072 * 64) == 65536);
 }
 
 TEST(table_layout, a_value_block_is_its_header_and_its_records)

@@ -188,7 +188,7 @@ TEST(block_cache, gives_a_frame_with_a_zeroed_header_and_no_address)
     frame = block_cache_take(&fixture.cache);
     EXPECT(bytes_are_zero(frame->data, 128));
     EXPECT(frame->address == 0);
-    EXPECT(!block_cache_has_address(&fixture.cache, 5));
+    EXPECT(!has(&fixture.cache, 5, 255));
     block_cache_unref(&fixture.cache, frame);
     fixture_end(&fixture);
 }
