@@ -185,3 +185,13 @@ bool journal_fixture_holds(
     }
     return false;
 }
+
+bool journal_fixture_is_zero(const struct journal_fixture *fixture, uint64_t byte, uint64_t size)
+{
+    uint8_t *bytes = malloc(size);
+    assert(bytes != NULL);
+    simulated_disk_peek(fixture->disk, byte, bytes, size);
+    const bool is_zero = bytes_are_zero(bytes, size);
+    free(bytes);
+    return is_zero;
+}

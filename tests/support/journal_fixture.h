@@ -3,11 +3,13 @@
 #ifndef TACTUS_TESTS_JOURNAL_FIXTURE_H
 #define TACTUS_TESTS_JOURNAL_FIXTURE_H
 
+#include "base/integer.h"
 #include "base/status.h"
 #include "io/reactor.h"
 #include "storage/journal.h"
 #include "storage/superblock.h"
 #include "support/simulated_disk.h"
+#include "support/test.h"
 
 struct journal_fixture {
     struct simulated_disk *disk; /* owned */
@@ -64,5 +66,15 @@ uint64_t journal_fixture_header_byte_of(const struct journal_fixture *fixture, u
 bool journal_fixture_holds(
     struct journal_fixture *fixture, uint64_t first, const uint64_t *contents, uint64_t count
 );
+
+/* Ends the test unless these are the contents of entries first, first + 1 ..., and of no more. */
+#define JOURNAL_EXPECT_HOLDS(fixture, first, ...)                                                  \
+    do {                                                                                           \
+        const uint64_t contents[] = {__VA_ARGS__};                                                 \
+        EXPECT(journal_fixture_holds((fixture), (first), contents, COUNT_OF(contents)));           \
+    } while (0)
+
+/* Whether these bytes of the disk are all zero. */
+bool journal_fixture_is_zero(const struct journal_fixture *fixture, uint64_t byte, uint64_t size);
 
 #endif
