@@ -114,6 +114,7 @@ enum tactus_status database_enter_write(tactus_db *db)
 enum tactus_status database_failed(tactus_db *db)
 {
     assert(db->fault.status != TACTUS_OK);
+    error_find_byte(&db->fault, &db->layout);
     return error_from_fault(&db->error, &db->fault);
 }
 

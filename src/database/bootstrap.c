@@ -37,13 +37,14 @@ static enum tactus_status bootstrap_corrupt(
     const struct bootstrap *bootstrap, struct fault *fault, const char *what
 )
 {
-    const struct fault found = {
+    struct fault found = {
         .status = TACTUS_CORRUPT,
         .zone = FAULT_ZONE_GRID,
         .what = what,
         .address = bootstrap->superblock.schema.last.address,
         .block_type = BLOCK_SCHEMA,
     };
+    error_find_byte(&found, &bootstrap->layout);
     return fault_set(fault, found);
 }
 

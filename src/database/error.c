@@ -144,6 +144,13 @@ void error_fault_line(char *line, size_t size, const struct fault *fault)
     }
 }
 
+void error_find_byte(struct fault *fault, const struct layout *layout)
+{
+    if (fault->zone != FAULT_ZONE_GRID || fault->byte != 0) return;
+    if (fault->address == 0 || fault->address > layout->block_count_max) return;
+    fault->byte = layout_block_offset(layout, fault->address);
+}
+
 enum tactus_status error_from_fault(struct tactus_error *error, const struct fault *fault)
 {
     assert(fault->status != TACTUS_OK);

@@ -5,6 +5,7 @@
 #define TACTUS_DATABASE_ERROR_H
 
 #include "base/status.h"
+#include "storage/layout.h"
 
 /* Fills `error` (NULL is fine) and returns status. The format is printf's. */
 enum tactus_status error_set(
@@ -16,5 +17,8 @@ enum tactus_status error_from_fault(struct tactus_error *error, const struct fau
 
 /* The line for one fault, zero-terminated; the same words without a limit of 231 bytes. */
 void error_fault_line(char *line, size_t size, const struct fault *fault);
+
+/* Adds where the fault's block lies in the file, if whoever noticed knew its address alone. */
+void error_find_byte(struct fault *fault, const struct layout *layout);
 
 #endif

@@ -312,13 +312,17 @@ static enum tactus_status open_steps(
     uint32_t overlay[COLLECTIONS_MAX];
     if (db->read_only &&
         recovery_count_events(&db->reactor, &bootstrap, overlay, &db->fault) != TACTUS_OK) {
+        error_find_byte(&db->fault, &db->layout);
         return error_from_fault(error, &db->fault);
     }
     const bool has_worker = !db->read_only && (db->options.flags & TACTUS_NO_WORKER) == 0;
     if (has_worker) compactor_open(&db->compactor, &db->reactor);
     TRY(take_memory(db, db->read_only ? overlay : NULL, error));
     if (has_worker) compactor_start(&db->compactor, forest_instalment, &db->forest);
-    if (database_recover(db) != TACTUS_OK) return error_from_fault(error, &db->fault);
+    if (database_recover(db) != TACTUS_OK) {
+        error_find_byte(&db->fault, &db->layout);
+        return error_from_fault(error, &db->fault);
+    }
     return TACTUS_OK;
 }
 

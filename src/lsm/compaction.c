@@ -413,7 +413,7 @@ static bool compaction_corrupt(
         .zone = FAULT_ZONE_GRID,
         .what = what,
         .address = table == NULL ? 0 : table->address,
-        .block_type = BLOCK_ROOT,
+        .block_type = table == NULL ? 0 : BLOCK_ROOT,
         .level = table == NULL ? compaction->level_b : table->level,
         .tree = compaction->tree->options.id};
     (void)fault_set(compaction->tree->options.shared->compaction->fault, fault);

@@ -84,6 +84,27 @@ TEST(error, damage_of_the_grid_names_block_type_tree_and_level)
     EXPECT(strstr(line, " type=unknown ") != NULL);
 }
 
+TEST(error, a_block_known_by_its_address_is_given_its_byte)
+{
+    struct layout layout;
+    layout_init(&layout, 4096, 1 << 20, 1 << 20);
+    struct fault fault = {.status = TACTUS_CORRUPT, .zone = FAULT_ZONE_GRID, .address = 3};
+    error_find_byte(&fault, &layout);
+    EXPECT(fault.byte == layout_block_offset(&layout, 3));
+    fault.byte = 7; /* whoever noticed knew better */
+    error_find_byte(&fault, &layout);
+    EXPECT(fault.byte == 7);
+    const uint64_t addresses[] = {0, 257, UINT64_MAX}; /* of no block */
+    for (uint32_t index = 0; index < 3; index += 1) {
+        fault = (struct fault){.zone = FAULT_ZONE_GRID, .address = addresses[index]};
+        error_find_byte(&fault, &layout);
+        EXPECT(fault.byte == 0);
+    }
+    fault = (struct fault){.zone = FAULT_ZONE_JOURNAL, .address = 3};
+    error_find_byte(&fault, &layout);
+    EXPECT(fault.byte == 0);
+}
+
 TEST(error, a_failed_write_names_the_byte_and_the_system_s_reason)
 {
     const struct fault fault = {
