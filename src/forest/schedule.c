@@ -46,7 +46,8 @@ static enum tactus_status forest_reserve(
         const struct fault found = {
             .status = TACTUS_LIMIT,
             .zone = FAULT_ZONE_FILE,
-            .what = "compaction: size_max is reached",
+            .what = "compaction: size_max is reached, though admission had made room",
+            .remedy = "run `tactus verify`; open it for reading, and export into a larger file",
         };
         return fault_set(forest->options.fault, found);
     }
@@ -139,7 +140,7 @@ static bool outputs_are_new(struct forest *forest, const struct compaction *comp
         const struct fault found = {
             .status = TACTUS_CORRUPT,
             .zone = FAULT_ZONE_GRID,
-            .what = "a table lies in a block that was let go",
+            .what = "a new table lies where another one is named: a block is in use twice",
             .address = address,
             .block_type = BLOCK_ROOT,
             .tree = compaction->tree->options.id,
@@ -252,8 +253,10 @@ enum tactus_status forest_capture_advance(struct forest *forest)
 {
     struct checkpoint *checkpoint = forest->options.checkpoint;
     if (!checkpoint_is_under_way(checkpoint)) return TACTUS_OK;
-    /* No instalment, no worker that takes note of the writes of those before. */
-    if (!forest->schedule.instalment_open) grid_poll(forest->options.compaction_grid);
+    /* No instalment, or one that is over already: no worker takes note of the writes before it. */
+    const bool is_worked_on =
+        forest->schedule.instalment_open && worker_is_open(forest->options.worker);
+    if (!is_worked_on) grid_poll(forest->options.compaction_grid);
     if (checkpoint_advance(checkpoint) != PROGRESS_FAILED) return TACTUS_OK;
     return forest_break(forest, checkpoint_failure(checkpoint));
 }

@@ -357,6 +357,57 @@ TEST(schedule, a_capture_is_durable_only_after_the_entry_that_closed_its_bar)
     capture_waits_for_its_entry(TACTUS_SYNC_NONE);
 }
 
+/* Captures at the end of the open bar, with the entry that closed it. True: writes of the bar's
+ * instalments are on their way, and the next beat has an instalment. */
+static bool capture_over_writes(void)
+{
+    const uint64_t bar = (schedule->beat - 1) / schedule->bar_beats;
+    for (uint64_t id = bar * 1000; schedule->beat % schedule->bar_beats != 0; id += FIXTURE_BATCH) {
+        const uint64_t first = 1 + id * 7919 % 100000;
+        EXPECT(database_fixture_insert(&fixture, first, FIXTURE_BATCH, 3) == TACTUS_OK);
+    }
+    EXPECT(forest_capture_wait(forest) == TACTUS_OK);
+    schedule->checkpoint_due = true;
+    struct journal *journal = &fixture.db->journal;
+    const struct journal_position head = journal_head(journal);
+    EXPECT(forest_close_beat(forest, &head) == TACTUS_OK);
+    const bool writes =
+        !grid_written_through(forest->options.compaction_grid, fixture.db->checkpoint.view_mark);
+    const struct journal_append append = {.kind = JOURNAL_CHECKPOINT, .beat = schedule->beat};
+    uint64_t op = 0;
+    (void)journal_body(journal);
+    EXPECT(journal_append(journal, &append, &op) == TACTUS_OK);
+    return writes && schedule->instalment_open;
+}
+
+/* One thread does the work of both: whoever polls takes note of what the instalments wrote, also of
+ * those that ended before the capture and left writes on their way. */
+TEST(schedule, without_a_worker_a_capture_does_not_wait_for_the_open_beat_s_end)
+{
+    begin(4);
+    EXPECT(!worker_is_open(forest->options.worker));
+    const struct simulated_fault slow = {
+        .kind = SIMULATED_DELAY,
+        .from = fixture.db->layout.grid_offset,
+        .to = UINT64_MAX,
+        .is_sticky = true,
+        .delay_ns = 100 * 1000,
+    };
+    simulated_disk_fault_add(fixture.disk, slow);
+    uint32_t bars = 0;
+    while (!capture_over_writes()) {
+        bars += 1;
+        EXPECT(bars < 100);
+    }
+    const uint64_t beat = schedule->beat;
+    for (uint32_t poll = 0; poll < 3000 && beat_capture() != beat - 1; poll += 1) {
+        EXPECT(forest_capture_advance(forest) == TACTUS_OK);
+    }
+    EXPECT(beat_capture() == beat - 1);
+    EXPECT(schedule->beat == beat && schedule->instalment_open);
+    end();
+}
+
 TEST(schedule, a_complete_checkpoint_ends_the_bar_and_an_empty_one)
 {
     for (uint64_t offset = 0; offset < 6; offset += 1) {
