@@ -18,15 +18,16 @@ static_assert(MANIFEST_TABLES_A_BAR == 1, "tables are counted as bars times tree
 
 /* Of W, what must be free (storage.md S7, for keep = 1): under size_max, and in the file, whose
  * growth the disk may refuse. Whatever a bar acquires is there then, and removals have bars left in
- * which their tombstones sink. Within two more W the work is done in haste, ordinary commits' too:
- * what was removed before makes room for them, instead of only being refused to them. */
+ * which their tombstones sink. A commit leaves in the file what a checkpoint needs, an ordinary one
+ * W more. Within two more W the work is done in haste, ordinary commits' too: what was removed
+ * before makes room for them, instead of only being refused to them. */
 enum {
     ADMIT_BARS = 6,
     ADMIT_BARS_REMOVES = 3,
-    ADMIT_BARS_IN_FILE = 3,
-    ADMIT_BARS_REMOVES_IN_FILE = 2,
+    ADMIT_BARS_IN_FILE = 4,
+    ADMIT_BARS_REMOVES_IN_FILE = 3,
     HASTE_BARS = 8,
-    HASTE_BARS_IN_FILE = 4
+    HASTE_BARS_IN_FILE = 5
 };
 
 static struct tree_levels tree_levels_of(const struct tree *tree)
@@ -57,19 +58,20 @@ static struct tree_levels tree_levels_next(const struct tree_levels *now, uint32
 
 /* The log's share, if compactions write so many tables in the bar. How long it is when the next bar
  * opens is not asked: it may be as long as ever. A bar brings each tree one table more at most. */
-static uint64_t forest_log_blocks_of(const struct forest *forest, uint64_t tables, bool next_bar)
+static uint64_t forest_log_blocks_of(const struct forest *forest, uint64_t tables, uint32_t ahead)
 {
     const struct manifest_log *log = &forest->log;
     uint64_t closed = log->block_count;
     uint64_t live = log->extents.count;
-    if (next_bar) {
+    if (ahead > 0) {
         closed = log->pace.ring_blocks;
-        live += MANIFEST_TABLES_A_BAR * (uint64_t)forest->tree_count;
+        live += ahead * MANIFEST_TABLES_A_BAR * (uint64_t)forest->tree_count;
     }
     return manifest_pace_bar_blocks(&log->pace, closed, live, sizing_log_events(tables));
 }
 
-static uint64_t forest_bar_blocks_of(const struct forest *forest, bool next_bar)
+/* Of the open bar, or of one so many bars ahead. */
+static uint64_t forest_bar_blocks_of(const struct forest *forest, uint32_t ahead)
 {
     const struct sizing *sizing = forest->options.sizing;
     const struct free_set *free_set = &forest->options.grid->free_set;
@@ -77,14 +79,16 @@ static uint64_t forest_bar_blocks_of(const struct forest *forest, bool next_bar)
     uint64_t tables_written = 0;
     for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
         struct tree_levels levels = tree_levels_of(&forest->trees[tree]);
-        if (next_bar) levels = tree_levels_next(&levels, sizing->runs_max[0]);
+        for (uint32_t bar = 0; bar < ahead; bar += 1) {
+            levels = tree_levels_next(&levels, sizing->runs_max[0]);
+        }
         const uint64_t tables = sizing_tree_bar_tables(sizing, &levels);
         tables_written += tables;
         blocks += tables * sizing->trees[tree].table_blocks;
     }
     const uint64_t trailers =
         sizing_trailer_blocks(sizing, free_set_highest_acquired(free_set) + blocks);
-    return blocks + forest_log_blocks_of(forest, tables_written, next_bar) + trailers;
+    return blocks + forest_log_blocks_of(forest, tables_written, ahead) + trailers;
 }
 
 /* Tables that the fullest last level still holds. Only small growth factors come near it. */
@@ -102,8 +106,9 @@ static uint64_t last_level_room(const struct forest *forest)
 
 void forest_measure_bar(struct forest *forest)
 {
-    forest->schedule.bar_blocks = forest_bar_blocks_of(forest, false);
-    forest->schedule.bar_blocks_next = forest_bar_blocks_of(forest, true);
+    forest->schedule.bar_blocks = forest_bar_blocks_of(forest, 0);
+    forest->schedule.bar_blocks_next = forest_bar_blocks_of(forest, 1);
+    forest->schedule.bar_blocks_after_next = forest_bar_blocks_of(forest, 2);
     forest->schedule.last_level_room = last_level_room(forest);
 }
 
@@ -130,44 +135,39 @@ static enum tactus_status forest_limit(struct forest *forest, const char *what)
     return fault_set(forest->options.fault, found);
 }
 
-/* Makes the file long enough for so many more blocks. LIMIT: size_max does not hold them; FULL: the
- * disk does not. Nothing changed. POISONED, IO: the file is not well. */
-static enum tactus_status forest_make_room(struct forest *forest, uint64_t blocks)
+/* Makes the file long enough for so many more blocks. LIMIT: size_max does not hold them, which
+ * `what` says; FULL: the disk does not. Nothing changed. POISONED, IO: the file is not well. */
+static enum tactus_status forest_make_room(struct forest *forest, uint64_t blocks, const char *what)
 {
     struct grid *grid = forest->options.grid;
     const uint64_t in_use = free_set_count_acquired(&grid->free_set);
     assert(in_use <= grid->block_count);
     if (grid->block_count - in_use >= blocks) return TACTUS_OK;
     const uint64_t highest = free_set_nth_free(&grid->free_set, blocks);
-    if (highest == 0) return forest_limit(forest, "commit: size_max is reached");
+    if (highest == 0) return forest_limit(forest, what);
     return grid_grow(grid, highest);
 }
 
-/* As forest_make_room(), but that there is none is no fault of anyone's. */
-static enum tactus_status forest_ask_room(struct forest *forest, uint64_t blocks, bool *has_room)
-{
-    const struct fault before = *forest->options.fault;
-    const enum tactus_status status = forest_make_room(forest, blocks);
-    *has_room = status == TACTUS_OK;
-    if (status != TACTUS_FULL && status != TACTUS_LIMIT) return status;
-    *forest->options.fault = before;
-    return TACTUS_OK;
-}
-
-/* So many bars as they may be at worst now; never less than the open bar and all that the next can
- * be. A beat reserves more than W counts by at most compaction_blocks_extra() for each compaction,
- * which is less than the tables that W has for it: so 2 W hold any bar and its reservations. */
+/* So many bars, of which the last is the next one at its worst. That is at least W for the open
+ * bar, all that the next can be, and W besides: a beat reserves more than it is going to acquire,
+ * by 1 and the index blocks of a table for each compaction, and W has a table or more for each. */
 static uint64_t bars_blocks(const struct schedule *schedule, uint32_t bars)
 {
-    return max_u64(bars * schedule->bar_blocks, schedule->bar_blocks + schedule->bar_blocks_next);
+    assert(bars >= ADMIT_BARS_REMOVES_IN_FILE);
+    const uint64_t next = max_u64(schedule->bar_blocks, schedule->bar_blocks_next);
+    return (bars - 1) * schedule->bar_blocks + next;
 }
 
 /* Makes the file as long as it should be; finds out if that is refused, or size_max is near. */
 static enum tactus_status forest_ask_haste(struct forest *forest)
 {
     struct schedule *schedule = &forest->schedule;
-    bool has_room = false;
-    TRY(forest_ask_room(forest, bars_blocks(schedule, HASTE_BARS_IN_FILE), &has_room));
+    const struct fault before = *forest->options.fault;
+    const uint64_t blocks = bars_blocks(schedule, HASTE_BARS_IN_FILE);
+    const enum tactus_status status = forest_make_room(forest, blocks, "size_max is near");
+    const bool has_room = status == TACTUS_OK;
+    if (!has_room && status != TACTUS_FULL && status != TACTUS_LIMIT) return status;
+    *forest->options.fault = before; /* that there is none is no fault of anyone's */
     const uint64_t free_blocks = free_set_count_free(&forest->options.grid->free_set);
     schedule->short_of_room = !has_room || free_blocks < HASTE_BARS * schedule->bar_blocks;
     return TACTUS_OK;
@@ -179,6 +179,7 @@ static enum tactus_status forest_ask_haste(struct forest *forest)
  * a beat was short of room is its op's to say, for the room on a disk is no part of the history. */
 enum tactus_status forest_admit(struct forest *forest, const struct forest_commit *commit)
 {
+    static const char *const at_size_max = "commit: size_max is reached";
     struct schedule *schedule = &forest->schedule;
     const bool removes_only = commit->removes_only;
     const uint32_t bars = removes_only ? ADMIT_BARS_REMOVES : ADMIT_BARS;
@@ -192,24 +193,25 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
         return forest_limit(forest, "commit: the last level of a tree is full");
     }
     const uint64_t free_blocks = free_set_count_free(&forest->options.grid->free_set);
-    if (free_blocks < bars * schedule->bar_blocks) {
-        return forest_limit(forest, "commit: size_max is reached");
-    }
+    if (free_blocks < bars * schedule->bar_blocks) return forest_limit(forest, at_size_max);
     if (forest_beat_is_full(forest, commit)) TRY(forest_ask_haste(forest));
-    return forest_make_room(forest, bars_blocks(schedule, bars_in_file));
+    return forest_make_room(forest, bars_blocks(schedule, bars_in_file), at_size_max);
 }
 
-/* It closes up to three bars: the open one, if its entry does not fit the last beat, the one that
- * the entry is in, and an empty one. Where there is no room for what they may take at worst, 2 W in
- * the file are enough: they hold what is in memory now, which is one flush, and nothing comes in.
- * Commits leave it 3 W under size_max, removals 2 W in the file: so it is never refused. */
+/* Its entry is durable before its bars are worked off: were one of them to lack room, no replay
+ * could go past it. So all that they can acquire and reserve has to be in the file before: of the
+ * open bar and an empty one, which is what admission leaves behind every commit; and of one more,
+ * where the entry does not fit into the last beat of a bar. That a bar which the levels outgrew
+ * meanwhile makes this more than was left is possible: then it is refused, and nothing is lost. */
 enum tactus_status forest_admit_checkpoint(struct forest *forest)
 {
     struct schedule *schedule = &forest->schedule;
+    const uint32_t none[COLLECTIONS_MAX] = {0};
+    const struct forest_commit commit = {.entry_bytes = SECTOR_SIZE, .event_counts = none};
     TRY(forest_ask_haste(forest));
-    if (!schedule->short_of_room) return TACTUS_OK;
-    bool has_room = false;
-    const uint64_t worst = schedule->bar_blocks + 2 * schedule->bar_blocks_next;
-    TRY(forest_ask_room(forest, worst, &has_room));
-    return has_room ? TACTUS_OK : forest_make_room(forest, 2 * schedule->bar_blocks);
+    uint64_t blocks = bars_blocks(schedule, ADMIT_BARS_REMOVES_IN_FILE);
+    if (schedule->beat % schedule->bar_beats == 0 && forest_beat_is_full(forest, &commit)) {
+        blocks += schedule->bar_blocks_after_next;
+    }
+    return forest_make_room(forest, blocks, "checkpoint: size_max is reached");
 }

@@ -63,8 +63,9 @@ struct schedule {
     bool effect_pending;
     uint64_t journal_bytes_since_capture;
     uint64_t released_baseline; /* of the free set's count of released blocks, at the capture */
-    uint64_t bar_blocks;        /* W, and what it can be in the next bar: forest_measure_bar() */
+    uint64_t bar_blocks; /* W, and what it can be in the bars to come: forest_measure_bar() */
     uint64_t bar_blocks_next;
+    uint64_t bar_blocks_after_next;
     uint64_t last_level_room; /* tables, of the tree that has the least */
     bool instalment_open;     /* the open beat's reservation is made, its work under way or done */
     struct free_set_reservation reservation;
@@ -134,12 +135,13 @@ bool forest_beat_is_full(const struct forest *forest, const struct forest_commit
  * LIMIT, FULL: it has not, and nothing changed. */
 enum tactus_status forest_admit(struct forest *forest, const struct forest_commit *commit);
 
-/* The same for forest_checkpoint(); what the entry repeats holds for the beats that are closed
+/* The same for forest_checkpoint(), asked before its entry is written: whatever the bars that it
+ * closes may take is in the file then. What the entry repeats holds for the beats that are closed
  * behind it. */
 enum tactus_status forest_admit_checkpoint(struct forest *forest);
 
 /* Computes W, the most blocks that the open bar may acquire, from the manifest as it stands, and a
- * bound of what it can be in the next: whenever levels have changed. */
+ * bound of what it can be in the next two: whenever levels have changed. */
 void forest_measure_bar(struct forest *forest);
 
 /* ---- Beats ----------------------------------------------------------------------------------- */

@@ -42,6 +42,29 @@ static void begin_small(uint64_t factor)
     EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
 }
 
+/* In hundredths of W: the least that a checkpoint left free in the file. */
+static uint64_t slack_least;
+
+/* A checkpoint, which is admitted, and leaves W in the file whatever came before. */
+static void checkpoint(void)
+{
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    const struct grid *grid = &fixture.db->grid;
+    const uint64_t free_blocks = grid->block_count - free_set_count_acquired(&grid->free_set);
+    const uint64_t bar_blocks = fixture.db->forest.schedule.bar_blocks;
+    EXPECT(free_blocks >= bar_blocks);
+    slack_least = min_u64(slack_least, 100 * free_blocks / bar_blocks);
+}
+
+static void say_slack(const char *what)
+{
+    printf(
+        "admission: %s: %llu %% of W or more free in the file after every checkpoint\n",
+        what,
+        (unsigned long long)slack_least
+    );
+}
+
 /* Inserts until one is refused: how many batches were accepted. */
 static uint64_t fill(enum tactus_status *refusal)
 {
@@ -87,7 +110,7 @@ static void fill_to_size_max(uint64_t factor)
     expect_contents(batches);
     database_fixture_reopen(&fixture);
     expect_contents(batches);
-    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK); /* is always admitted */
+    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
     expect_contents(batches);
     database_fixture_reopen(&fixture);
     expect_contents(batches);
@@ -151,7 +174,7 @@ static void empty_full_file(uint64_t factor)
         }
         EXPECT(status == TACTUS_LIMIT);
         EXPECT(database_fixture_count(&fixture, NULL) == (batches - removed) * FIXTURE_BATCH);
-        EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+        checkpoint();
         checkpoints += 1;
         EXPECT(checkpoints < 1000);
     }
@@ -162,7 +185,7 @@ static void empty_full_file(uint64_t factor)
     );
     EXPECT(database_fixture_count(&fixture, NULL) == (batches - removed) * FIXTURE_BATCH);
     EXPECT(database_fixture_count(&fixture, NULL) == 0);
-    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    checkpoint();
     EXPECT(database_fixture_insert(&fixture, 1, FIXTURE_BATCH, 1) == TACTUS_OK);
     database_fixture_reopen(&fixture);
     EXPECT(database_fixture_count(&fixture, NULL) == FIXTURE_BATCH);
@@ -185,7 +208,7 @@ static void checkpoint_when_full(uint64_t factor)
         /* Something small to do in between, which closes no beat. */
         const uint64_t id = 1 + times;
         EXPECT(database_fixture_remove(&fixture, id, 1) == TACTUS_OK);
-        EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+        checkpoint();
     }
     EXPECT(database_fixture_count(&fixture, NULL) == batches * FIXTURE_BATCH - 30);
     database_fixture_reopen(&fixture);
@@ -228,7 +251,7 @@ static uint32_t empty_round(uint64_t round, uint64_t batches, enum tactus_status
         enum tactus_status status = database_fixture_remove(&fixture, id, FIXTURE_BATCH);
         while (status != TACTUS_OK) {
             EXPECT(status == wanted);
-            EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+            checkpoint();
             checkpoints += 1;
             EXPECT(checkpoints < 1000);
             status = database_fixture_remove(&fixture, id, FIXTURE_BATCH);
@@ -243,11 +266,12 @@ static void fill_and_empty(uint64_t factor, enum tactus_status wanted)
     uint64_t least = UINT64_MAX;
     uint64_t most = 0;
     uint32_t checkpoints = 0;
+    slack_least = UINT64_MAX;
     for (uint64_t round = 0; round < ROUNDS; round += 1) {
         const uint64_t batches = fill_round(round, wanted);
         EXPECT(database_fixture_count(&fixture, NULL) == batches * FIXTURE_BATCH);
         checkpoints += empty_round(round, batches, wanted);
-        EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+        checkpoint();
         if (round == 0) continue; /* a new file, without tombstones */
         if (batches < least) least = batches;
         if (batches > most) most = batches;
@@ -260,6 +284,7 @@ static void fill_and_empty(uint64_t factor, enum tactus_status wanted)
         (unsigned long long)most,
         checkpoints
     );
+    say_slack("filled and emptied");
     EXPECT(least > 0);
     EXPECT(least * 3 >= most); /* orders differ, but no room is lost from round to round */
     database_fixture_reopen(&fixture);
@@ -297,10 +322,11 @@ static void creep_up(uint64_t factor)
     const uint64_t batches = fill(&refusal);
     EXPECT(refusal == TACTUS_LIMIT);
     uint64_t crept = 0;
+    slack_least = UINT64_MAX;
     for (uint64_t times = 0; times < 300; times += 1) {
         const uint64_t id = 2000000 + 7919 * times % 5000 * FIXTURE_BATCH;
         if (database_fixture_insert(&fixture, id, FIXTURE_BATCH - 2, 5) == TACTUS_OK) crept += 1;
-        EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+        checkpoint();
     }
     database_fixture_reopen(&fixture);
     for (uint64_t batch = 0; batch < batches; batch += 1) {
@@ -308,11 +334,12 @@ static void creep_up(uint64_t factor)
         enum tactus_status status = database_fixture_remove(&fixture, id, FIXTURE_BATCH);
         for (uint32_t again = 0; status != TACTUS_OK; again += 1) {
             EXPECT(again < 3);
-            EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+            checkpoint();
             status = database_fixture_remove(&fixture, id, FIXTURE_BATCH);
         }
     }
     EXPECT(database_fixture_count(&fixture, NULL) == crept * (FIXTURE_BATCH - 2));
+    say_slack("crept up");
     database_fixture_end(&fixture);
 }
 
@@ -333,11 +360,11 @@ static struct tactus_digest haste_digest(bool reopens)
         const uint64_t id = 1 + batch * 2 * FIXTURE_BATCH;
         EXPECT(database_fixture_remove(&fixture, id, FIXTURE_BATCH) == TACTUS_OK);
         if (batch % 7 != 0) continue;
-        EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+        checkpoint();
         if (reopens) database_fixture_reopen(&fixture);
         if (batch % 2 == 0) EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
     }
-    EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+    checkpoint();
     EXPECT(fixture.db->forest.schedule.beat > 100);
     struct tactus_digest digest;
     EXPECT(tactus_digest(fixture.db, &digest) == TACTUS_OK);

@@ -1,6 +1,8 @@
 /* The arithmetic of admission: when a beat is full, what a bar may take, what must be free. */
 #include "forest/forest.h"
 
+#include <string.h>
+
 #include "base/integer.h"
 #include "support/database_fixture.h"
 #include "support/test.h"
@@ -164,6 +166,55 @@ TEST(admission, six_bars_must_be_free_and_three_for_removals)
     forest_measure_bar(forest);
     fault_clear(&fixture.db->fault);
     EXPECT(forest_admit(forest, &small) == TACTUS_OK);
+    fault_clear(&fixture.db->fault);
+    end();
+}
+
+/* The same of a checkpoint. */
+static enum tactus_status admit_checkpoint(uint64_t bar_blocks, uint64_t next)
+{
+    schedule->bar_blocks = bar_blocks;
+    schedule->bar_blocks_next = next;
+    schedule->bar_blocks_after_next = next;
+    fault_clear(&fixture.db->fault);
+    return forest_admit_checkpoint(forest);
+}
+
+/* Behind its entry there is no way back: what its bars may take at worst is asked for before. */
+TEST(admission, a_checkpoint_s_bars_are_in_the_file_before_its_entry_is_written)
+{
+    begin();
+    const struct simulated_fault full = {.kind = SIMULATED_GROW_ERROR, .is_sticky = true};
+    simulated_disk_fault_add(fixture.disk, full);
+    const struct grid *grid = &fixture.db->grid;
+    const uint64_t in_file = grid->block_count - free_set_count_acquired(&grid->free_set);
+    const uint64_t bar = in_file / 4;
+    EXPECT(admit_checkpoint(bar, in_file - 2 * bar) == TACTUS_OK);
+    EXPECT(schedule->short_of_room);
+    EXPECT(admit_checkpoint(bar, in_file - 2 * bar + 1) == TACTUS_FULL);
+    const uint64_t free_blocks = free_set_count_free(&grid->free_set);
+    EXPECT(admit_checkpoint(bar, free_blocks - 2 * bar + 1) == TACTUS_LIMIT);
+    EXPECT(strncmp(fixture.db->fault.what, "checkpoint: ", 12) == 0);
+
+    /* Where its entry does not fit into the bar's last beat, it sets off a bar more. */
+    schedule->beat = 4;
+    EXPECT(admit_checkpoint(bar, in_file - 2 * bar) == TACTUS_OK);
+    schedule->beat_bytes = schedule->beat_bytes_max;
+    EXPECT(admit_checkpoint(bar, in_file - 2 * bar) == TACTUS_FULL);
+    EXPECT(admit_checkpoint(bar, bar) == TACTUS_OK);
+    EXPECT(admit_checkpoint(bar, (in_file - 2 * bar) / 2 + 1) == TACTUS_FULL);
+    schedule->beat_bytes = 0;
+    schedule->beat = 1;
+
+    /* Every commit leaves as much behind, an ordinary one W more. */
+    EXPECT(admit(true, bar) == TACTUS_OK);
+    schedule->bar_blocks_next = in_file - 2 * bar;
+    EXPECT(admit(true, bar) == TACTUS_OK);
+    EXPECT(admit(false, bar) == TACTUS_FULL);
+    schedule->bar_blocks_next += 1;
+    EXPECT(admit(true, bar) == TACTUS_FULL);
+    simulated_disk_fault_clear(fixture.disk);
+    forest_measure_bar(forest);
     fault_clear(&fixture.db->fault);
     end();
 }
