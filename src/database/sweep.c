@@ -48,6 +48,7 @@ enum tactus_status sweep_run(const struct sweep *sweep)
         .tree = sweep->tree,
         .key_min = sweep->key_min,
         .key_max = sweep->key_max,
+        .snapshot = tree_snapshot_newest(sweep->tree),
         .visible_count = tree_visible_settled(sweep->tree),
     };
     TRY(scan_tree_start(sweep->scan, &range));

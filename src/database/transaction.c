@@ -86,6 +86,7 @@ static enum tactus_status chunk_find_ids(
     }
     const struct resolve resolve = {
         .tree = collection->id_tree,
+        .snapshot = tree_snapshot_newest(collection->id_tree),
         .keys = chunk->keys,
         .count = chunk->count,
         .skip = skip,
@@ -118,6 +119,7 @@ static enum tactus_status chunk_find_objects(
     }
     const struct resolve resolve = {
         .tree = collection->object_tree,
+        .snapshot = tree_snapshot_newest(collection->object_tree),
         .keys = chunk->object_keys,
         .count = chunk->count,
         .skip = chunk->skip_object,

@@ -205,6 +205,7 @@ enum tactus_status collection_find(
     }
     const struct resolve resolve = {
         .tree = collection->id_tree,
+        .snapshot = tree_snapshot_newest(collection->id_tree),
         .keys = ids,
         .count = count,
         .skip = known,
@@ -248,6 +249,7 @@ enum tactus_status collection_fetch(
     }
     const struct resolve resolve = {
         .tree = collection->object_tree,
+        .snapshot = tree_snapshot_newest(collection->object_tree),
         .keys = keys,
         .count = count,
         .skip = known,

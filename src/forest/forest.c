@@ -206,25 +206,12 @@ static enum tactus_status forest_check_capture(const struct forest *forest)
     return fault_set(forest->options.fault, found);
 }
 
-enum tactus_status forest_open(struct forest *forest, const uint8_t *state, uint64_t state_size)
+/* The last bar before the capture is only in the journal: its beats are gone through again. After a
+ * complete checkpoint nothing is, and the next beat is the first one open. */
+static void forest_open_schedule(struct forest *forest)
 {
     const struct checkpoint_state *checkpoint = &forest->options.superblock->checkpoint;
     struct schedule *schedule = &forest->schedule;
-    TRY(forest_check_capture(forest));
-    TRY(forest_open_state(forest, state, state_size));
-    const struct manifest_log_references references = {
-        .oldest = checkpoint->manifest_oldest,
-        .newest = checkpoint->manifest_newest,
-        .block_count = checkpoint->manifest_block_count,
-    };
-    const struct manifest_log_visitor visitor = {.table = forest_open_table, .context = forest};
-    TRY(manifest_log_open(&forest->log, &references, &visitor));
-    for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
-        TRY(tree_open_end(&forest->trees[tree]));
-    }
-
-    /* The last bar before the capture is only in the journal: its beats are gone through again.
-     * After a complete checkpoint nothing is, and the next beat is the first one open. */
     const bool complete = checkpoint->op_covered == checkpoint->op_captured;
     schedule->beat_capture = checkpoint->beat_capture;
     schedule->replay_through = checkpoint->beat_capture;
@@ -239,6 +226,25 @@ enum tactus_status forest_open(struct forest *forest, const uint8_t *state, uint
     };
     schedule->bar_head = schedule->covered;
     forest->op_captured = checkpoint->op_captured;
+    forest_set_snapshot(forest);
+}
+
+enum tactus_status forest_open(struct forest *forest, const uint8_t *state, uint64_t state_size)
+{
+    const struct checkpoint_state *checkpoint = &forest->options.superblock->checkpoint;
+    TRY(forest_check_capture(forest));
+    TRY(forest_open_state(forest, state, state_size));
+    forest_open_schedule(forest);
+    const struct manifest_log_references references = {
+        .oldest = checkpoint->manifest_oldest,
+        .newest = checkpoint->manifest_newest,
+        .block_count = checkpoint->manifest_block_count,
+    };
+    const struct manifest_log_visitor visitor = {.table = forest_open_table, .context = forest};
+    TRY(manifest_log_open(&forest->log, &references, &visitor));
+    for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
+        TRY(tree_open_end(&forest->trees[tree]));
+    }
     return TACTUS_OK;
 }
 

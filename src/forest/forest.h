@@ -146,6 +146,10 @@ void forest_measure_bar(struct forest *forest);
 
 /* ---- Beats ----------------------------------------------------------------------------------- */
 
+/* The beat or the checkpoint is another one now: says which snapshot the writer sees,
+ * tree_snapshot_newest() of all trees. */
+void forest_set_snapshot(struct forest *forest);
+
 /* Opens the first beat after forest_open(): at replay, and without. FULL, LIMIT: there is no room
  * for its instalment, which only a forged file can do. */
 enum tactus_status forest_begin(struct forest *forest);

@@ -37,7 +37,8 @@ enum tactus_status resolver_run(struct resolver *resolver, const struct resolve 
         if (!running[index]) continue;
         running_count += 1;
         uint8_t *record = resolve->records + (uint64_t)index * record_size;
-        lookup_init(&resolver->lookups[index], resolve->tree, resolve->keys[index], record);
+        struct lookup *lookup = &resolver->lookups[index];
+        lookup_init(lookup, resolve->tree, resolve->snapshot, resolve->keys[index], record);
     }
 
     /* Every turn either ends a lookup or waits for a read that one of them needs; a lookup needs at

@@ -29,6 +29,7 @@ void resolver_init(
 
 struct resolve {
     struct tree *tree;
+    uint64_t snapshot;      /* as of a lookup */
     const struct key *keys; /* count of them; an entry of which `skip` is true is left alone */
     uint32_t count;         /* up to RESOLVE_MAX */
     const bool *skip;       /* NULL: none */

@@ -299,6 +299,19 @@ static bool forest_checkpoint_is_due(const struct forest *forest)
 
 /* ---- The boundary ---------------------------------------------------------------------------- */
 
+/* R10. A replayed beat is older than the checkpoint that it is replayed over: its compactions are
+ * in the file, and the tables that they made are dated up to beat_capture + 1. At its own number a
+ * lookup would not see them, and what they replaced is gone. So the snapshot is the checkpoint's
+ * until replay has come that far; in a read-only open, which closes no beat, for good. That shows
+ * nobody too much: those tables hold what came before the first beat that is replayed. */
+void forest_set_snapshot(struct forest *forest)
+{
+    const struct schedule *schedule = &forest->schedule;
+    const uint64_t snapshot = max_u64(schedule->beat, schedule->beat_capture + 1);
+    assert(snapshot >= forest->shared.snapshot_newest);
+    forest->shared.snapshot_newest = snapshot;
+}
+
 /* R8, step 8. */
 static enum tactus_status forest_open_beat(
     struct forest *forest, uint64_t beat, const struct journal_position *head
@@ -306,6 +319,7 @@ static enum tactus_status forest_open_beat(
 {
     struct schedule *schedule = &forest->schedule;
     schedule->beat = beat;
+    forest_set_snapshot(forest);
     schedule->beat_bytes = 0;
     bytes_zero(schedule->beat_events, sizeof schedule->beat_events);
     if (ends_bar(schedule, beat - 1)) schedule->bar_head = *head;

@@ -5,10 +5,14 @@
 
 #include "base/poison.h"
 
-void lookup_init(struct lookup *lookup, struct tree *tree, struct key key, void *record)
+void lookup_init(
+    struct lookup *lookup, struct tree *tree, uint64_t snapshot, struct key key, void *record
+)
 {
     assert(record != NULL);
+    assert(tree_snapshot_is_held(tree, snapshot));
     lookup->tree = tree;
+    lookup->snapshot = snapshot;
     lookup->key = key;
     lookup->record = record;
     lookup->stage = LOOKUP_MEMORY;
@@ -46,13 +50,15 @@ static void lookup_memory(struct lookup *lookup)
         lookup_decide(lookup, NULL);
         return;
     }
+    if (!tree_snapshot_is_newest(lookup->tree, lookup->snapshot)) return;
     const void *record = tree_get_immutable(lookup->tree, lookup->key);
     if (record == NULL) return;
     counters->immutable_hits += 1;
     lookup_decide(lookup, record);
 }
 
-/* The one table of the run that may hold the key. */
+/* The one table of the run that may hold the key. Ranges of runs are of all their tables, whoever
+ * sees them: they still never say "no" to a key that is there. */
 static void lookup_level(struct lookup *lookup)
 {
     if (lookup->level == LEVELS) {
@@ -75,7 +81,7 @@ static void lookup_level(struct lookup *lookup)
         return;
     }
     const struct table_info *table = manifest_run_find(run, lookup->key);
-    if (table == NULL) {
+    if (table == NULL || !table_info_is_visible(table, lookup->snapshot)) {
         counters->gap_misses += 1;
         return;
     }
@@ -119,6 +125,7 @@ static enum progress lookup_table(struct lookup *lookup)
  * and one a level. */
 enum progress lookup_advance(struct lookup *lookup)
 {
+    assert(tree_snapshot_is_held(lookup->tree, lookup->snapshot));
     while (lookup->stage != LOOKUP_END) {
         assert(lookup->level <= LEVELS);
         switch ((enum lookup_stage)lookup->stage) {

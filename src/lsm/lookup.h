@@ -1,5 +1,8 @@
 /* Finds one key in the immutable table and the levels, newest first: an activity.
  *
+ * It is given a snapshot (tree.h): of the tables on disk those are asked that this beat sees, and
+ * the immutable table only at the newest.
+ *
  * What can tell without I/O that the key is not there is asked first: the ranges of the tree's
  * parts, of each level, of each table; then, in trees that have filters, the table's filter. Each
  * such answer is counted in lsm_shared.lookups.
@@ -7,7 +10,7 @@
  * The mutable table is the caller's to ask before (tree_get_mutable): what it holds changes within
  * a transaction, while this answer does not, so many can be fetched ahead of their use (R3).
  *
- *     lookup_init(&lookup, tree, key, record);
+ *     lookup_init(&lookup, tree, tree_snapshot_newest(tree), key, record);
  *     while ((progress = lookup_advance(&lookup)) == PROGRESS_WAIT) grid_wait(grid);
  *
  * Many are advanced in turn before one grid_wait(), so that their reads run side by side. Between
@@ -34,6 +37,7 @@ enum lookup_stage { LOOKUP_MEMORY, LOOKUP_LEVEL, LOOKUP_TABLE, LOOKUP_END };
 
 struct lookup {
     struct tree *tree; /* borrowed until the end */
+    uint64_t snapshot;
     struct key key;
     void *record; /* borrowed until the end: room for a record */
 
@@ -45,9 +49,12 @@ struct lookup {
     struct table_lookup table;
 };
 
-/* Begins; does no I/O yet. `record` is filled only when the answer is LOOKUP_FOUND. From the first
- * advance to the last the lookup must not move in memory. */
-void lookup_init(struct lookup *lookup, struct tree *tree, struct key key, void *record);
+/* Begins; does no I/O yet. The tree can answer for `snapshot`, until the end. `record` is filled
+ * only when the answer is LOOKUP_FOUND. From the first advance to the last the lookup must not move
+ * in memory. */
+void lookup_init(
+    struct lookup *lookup, struct tree *tree, uint64_t snapshot, struct key key, void *record
+);
 
 /* Goes on until the answer is there, or a block has to be waited for.
  *

@@ -153,6 +153,7 @@ void manifest_remove(struct manifest *manifest, const struct table_info *info)
     assert(info->tree == manifest->tree);
     assert(info->snapshot_max < UINT64_MAX);
     manifest_log_append(manifest->log, MANIFEST_REMOVE, info);
+    manifest->snapshot_oldest = max_u64(manifest->snapshot_oldest, info->snapshot_max + 1);
 }
 
 void manifest_move(struct manifest *manifest, const struct table_info *table)

@@ -24,6 +24,8 @@ struct manifest {
     uint32_t growth_factor;
     uint16_t tree;
 
+    uint64_t snapshot_oldest; /* levels have every table that this beat or a later one sees; of
+                               * beats before it some have left */
     uint32_t runs_max[LEVELS];
     struct manifest_level levels[LEVELS];
 };
@@ -87,8 +89,9 @@ void manifest_close(
 struct table_info manifest_take(struct manifest *manifest, const struct table_info *table);
 
 /* Logs that a table, given as a copy, is gone: it has left its level by manifest_take, and its
- * snapshot_max is the one it was closed with. Of a table that is trimmed, only what was is gone: it
- * is inserted again, at the same address, with a higher key_min and another snapshot_min (R18). */
+ * snapshot_max is the one it was closed with: snapshot_oldest is above that now. Of a table that is
+ * trimmed, only what was is gone: it is inserted again, at the same address, with a higher key_min
+ * and another snapshot_min (R18). */
 void manifest_remove(struct manifest *manifest, const struct table_info *info);
 
 /* Moves a table one level down as it is: one update with the new level. */

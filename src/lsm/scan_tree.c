@@ -107,14 +107,19 @@ static void source_slice(const struct scan_tree *scan, struct scan_source *sourc
 
 /* ---- Levels --------------------------------------------------------------------------------- */
 
-/* The table if it overlaps the range, else NULL. */
-static const struct table_info *table_in_range(
-    const struct scan_tree *scan, const struct table_info *table
+/* From `table` on, in the scan's direction, the first one in the range that the snapshot sees, or
+ * NULL. */
+static const struct table_info *table_seen(
+    const struct scan_tree *scan, const struct manifest_run *tables, const struct table_info *table
 )
 {
-    if (table == NULL) return NULL;
     const struct scan_tree_range *range = &scan->range;
-    return table_info_overlaps(table, range->key_min, range->key_max) ? table : NULL;
+    while (table != NULL && table_info_overlaps(table, range->key_min, range->key_max)) {
+        if (table_info_is_visible(table, range->snapshot)) return table;
+        table = range->descending ? manifest_run_previous(tables, table)
+                                  : manifest_run_next(tables, table);
+    }
+    return NULL;
 }
 
 static const struct table_info *table_first(
@@ -122,8 +127,9 @@ static const struct table_info *table_first(
 )
 {
     const struct scan_tree_range *range = &scan->range;
-    return table_in_range(
+    return table_seen(
         scan,
+        tables,
         range->descending ? manifest_run_at_or_below(tables, range->key_max)
                           : manifest_run_at_or_above(tables, range->key_min)
     );
@@ -133,8 +139,9 @@ static const struct table_info *table_after(
     const struct scan_tree *scan, const struct manifest_run *tables, const struct table_info *table
 )
 {
-    return table_in_range(
+    return table_seen(
         scan,
+        tables,
         scan->range.descending ? manifest_run_previous(tables, table)
                                : manifest_run_next(tables, table)
     );
@@ -332,6 +339,22 @@ static void source_add_runs(struct scan_tree *scan, const struct memory_table *t
     }
 }
 
+/* The memory tables. False: too many unsorted records lie in the range; nothing was added. */
+static bool source_add_memory(struct scan_tree *scan)
+{
+    const struct tree *tree = scan->range.tree;
+    assert(scan->range.visible_count >= tree->mutable->sorted_count);
+    assert(scan->range.visible_count <= tree->mutable->count);
+    uint32_t permuted = 0;
+    if (!permutation_fill(scan, &permuted)) return false;
+    if (permuted > 0) {
+        source_add(scan, (struct scan_source){.kind = SOURCE_PERMUTED, .end = permuted});
+    }
+    source_add_runs(scan, tree->mutable);
+    source_add_runs(scan, tree->immutable);
+    return true;
+}
+
 static void source_add_level(struct scan_tree *scan, const struct manifest_level *level)
 {
     for (uint32_t index = 0; index < level->run_count; index += 1) {
@@ -353,9 +376,9 @@ enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tre
 {
     assert(!scan->open);
     const struct tree *tree = range->tree;
-    assert(range->visible_count >= tree->mutable->sorted_count);
-    assert(range->visible_count <= tree->mutable->count);
+    assert(tree_snapshot_is_held(tree, range->snapshot));
     scan->range = *range;
+    scan->reads_memory = tree_snapshot_is_newest(tree, range->snapshot);
     scan->source_count = 0;
     scan->cursor_count = 0;
     scan->has_order = false;
@@ -368,18 +391,20 @@ enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tre
         return TACTUS_OK;
     }
 
-    uint32_t permuted = 0;
-    if (!permutation_fill(scan, &permuted)) return TACTUS_LIMIT;
+    if (scan->reads_memory && !source_add_memory(scan)) return TACTUS_LIMIT;
     scan->open = true;
-    if (permuted > 0) {
-        source_add(scan, (struct scan_source){.kind = SOURCE_PERMUTED, .end = permuted});
-    }
-    source_add_runs(scan, tree->mutable);
-    source_add_runs(scan, tree->immutable);
     for (uint8_t level = 0; level < LEVELS; level += 1) {
         source_add_level(scan, &tree->manifest.levels[level]);
     }
     return TACTUS_OK;
+}
+
+/* No beat may end under a scan: then its tables might be gone, and its memory tables others. */
+static void scan_check_snapshot(const struct scan_tree *scan)
+{
+    assert(scan->open);
+    assert(tree_snapshot_is_held(scan->range.tree, scan->range.snapshot));
+    assert(scan->reads_memory == tree_snapshot_is_newest(scan->range.tree, scan->range.snapshot));
 }
 
 /* The winner's record was given out or passed over. */
@@ -398,7 +423,7 @@ static void scan_advance_top(struct scan_tree *scan)
 
 enum scan_result scan_tree_next(struct scan_tree *scan, const void **record)
 {
-    assert(scan->open);
+    scan_check_snapshot(scan);
     while (true) { /* ends: each turn but the last passes a record */
         if (scan->advance_top) scan_advance_top(scan);
         if (scan->failed) return SCAN_FAILED;
@@ -421,7 +446,7 @@ enum scan_result scan_tree_next(struct scan_tree *scan, const void **record)
 
 enum progress scan_tree_advance(struct scan_tree *scan)
 {
-    assert(scan->open);
+    scan_check_snapshot(scan);
     if (scan->failed) return PROGRESS_FAILED;
     if (scan->waiting_count == 0) return PROGRESS_DONE;
 

@@ -7,6 +7,9 @@
  * block on its way. The newest record of a key decides, in index trees, too: it says whether the
  * key is there whatever older ones of it are still to cancel.
  *
+ * It is given a snapshot (tree.h): of the tables on disk those are read that this beat sees, and
+ * the memory tables only at the newest.
+ *
  * The records of one commit only may be seen, and no state may change under a scan: between start
  * and stop there is no put, discard, sort, swap or compaction_apply in the tree. Who wants to go on
  * after one starts again behind the last key it saw. (tree_settle changes nothing here.) */
@@ -36,7 +39,9 @@ struct scan_tree_range {
     struct key key_min; /* inclusive, both */
     struct key key_max;
     bool descending;
-    uint32_t visible_count; /* of the mutable table: tree_visible_settled() or _all() */
+    uint64_t snapshot; /* tree_snapshot_newest(), or an older one that the tree can answer for */
+    uint32_t visible_count; /* of the mutable table: tree_visible_settled() or _all(); at an older
+                             * snapshot nothing asks for it */
 };
 
 enum scan_result {
@@ -62,6 +67,7 @@ struct scan_tree {
     struct scan_tree_range range;
     uint32_t source_count;
     uint32_t cursor_count;  /* that are in use */
+    bool reads_memory;      /* the snapshot is the newest */
     bool has_order;         /* the loser tree is made of the records that are at hand now */
     uint32_t waiting_count; /* level sources that have no record at hand but may get one */
     struct key last;        /* the key that was decided last: older records of it are passed over */

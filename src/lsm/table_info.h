@@ -33,6 +33,12 @@ static inline struct block_reference table_info_root(const struct table_info *in
     ){.address = info->address, .copy_address = info->copy_address, .checksum = info->checksum};
 }
 
+/* Whether the table is part of the state of the beat `snapshot`. */
+static inline bool table_info_is_visible(const struct table_info *info, uint64_t snapshot)
+{
+    return info->snapshot_min <= snapshot && snapshot <= info->snapshot_max;
+}
+
 static inline bool table_info_overlaps(
     const struct table_info *info, struct key key_min, struct key key_max
 )

@@ -172,6 +172,7 @@ void tree_check(const struct tree *tree)
     if (tree->manifest.runs_max[0] > 1) {
         assert(run_groups_fault(&tree->manifest.levels[0], tree->manifest.runs_max[0]) == NULL);
     }
+    assert(tree_snapshot_is_held(tree, tree_snapshot_newest(tree)));
     memory_table_check(tree->mutable);
     memory_table_check(tree->immutable);
     assert(tree->immutable->sorted_count == tree->immutable->count);
@@ -200,6 +201,7 @@ enum tactus_status tree_open_end(struct tree *tree)
 {
     assert(tree->mutable->count == 0);
     assert(tree->immutable->count == 0);
+    tree->manifest.snapshot_oldest = tree_snapshot_newest(tree);
     const char *what = manifest_open_fault(&tree->manifest);
     if (what == NULL) return TACTUS_OK;
     return fault_set(
@@ -211,6 +213,28 @@ enum tactus_status tree_open_end(struct tree *tree)
           .block_type = BLOCK_MANIFEST,
           .tree = tree->options.id}
     );
+}
+
+/* ---- Snapshots ------------------------------------------------------------------------------ */
+
+uint64_t tree_snapshot_newest(const struct tree *tree)
+{
+    return tree->options.shared->snapshot_newest;
+}
+
+uint64_t tree_snapshot_oldest(const struct tree *tree)
+{
+    return tree->manifest.snapshot_oldest;
+}
+
+bool tree_snapshot_is_held(const struct tree *tree, uint64_t snapshot)
+{
+    return tree_snapshot_oldest(tree) <= snapshot && snapshot <= tree_snapshot_newest(tree);
+}
+
+bool tree_snapshot_is_newest(const struct tree *tree, uint64_t snapshot)
+{
+    return snapshot == tree_snapshot_newest(tree);
 }
 
 /* ---- Write ---------------------------------------------------------------------------------- */

@@ -39,7 +39,7 @@ struct lookup_counters {
     uint64_t immutable_hits; /* ... the immutable table had a record */
     uint64_t
         level_misses;    /* a level that has tables was passed over: the key is outside its range */
-    uint64_t gap_misses; /* inside it, but between two tables */
+    uint64_t gap_misses; /* inside it, but between two tables that the snapshot sees */
     uint64_t tables;     /* that were asked, beginning with the root; of those ... */
     uint64_t filter_negatives;       /* ... the filter said that the key is not there */
     uint64_t filter_positives;       /* ... it passed, and the table had a record */
@@ -58,9 +58,11 @@ struct lsm_shared {
     uint64_t *filter_hashes; /* of the table being built; room for table_filter_hashes_max() of the
                                * tree that needs most; NULL: no table is ever built */
     struct lookup_counters lookups; /* the writer's thread alone changes them */
-    uint64_t block_count_max;       /* of the grid: what an address may be at most */
-    uint32_t growth_factor;         /* GROWTH_FACTOR_MIN to _MAX */
-    uint32_t runs_max[LEVELS];      /* runs that come together before they go down: 1 or more */
+    uint64_t snapshot_newest;  /* tree_snapshot_newest(): who keeps the clock sets it, and it only
+                               * grows */
+    uint64_t block_count_max;  /* of the grid: what an address may be at most */
+    uint32_t growth_factor;    /* GROWTH_FACTOR_MIN to _MAX */
+    uint32_t runs_max[LEVELS]; /* runs that come together before they go down: 1 or more */
     uint32_t block_size;
 };
 
@@ -120,8 +122,32 @@ void tree_check(const struct tree *tree);
  * ours. */
 const char *tree_open_table(struct tree *tree, const struct table_info *info);
 
-/* After the last table: TACTUS_CORRUPT, with the fault set, if the levels cannot be ours. */
+/* After the last table: TACTUS_CORRUPT, with the fault set, if the levels cannot be ours. What the
+ * checkpoint has replaced is gone: no older snapshot than its own can be asked for. */
 enum tactus_status tree_open_end(struct tree *tree);
+
+/* --- snapshots -------------------------------------------------------------------------------
+ *
+ * Every lookup (lookup.h) and every scan (scan_tree.h) is given a snapshot: a beat. It reads the
+ * tables on disk that this beat sees, snapshot_min to snapshot_max, and passes over the others.
+ *
+ *   tree_snapshot_newest()  what the writer sees now. The memory tables are part of it, and of no
+ *                           other.
+ *   older ones, down to     the tables on disk as they were in that beat, to the last record; what
+ *   tree_snapshot_oldest()  was in memory then is not part of the answer, so it is no state of the
+ *                           database.
+ *
+ * Anything else is out of contract, and asserted. Nothing is kept for older ones: a table that is
+ * replaced leaves its level as the half-bar ends, and tree_snapshot_oldest() is the beat after.
+ * Nobody misses it: a lookup ends within the call that began it, and a write stops every scan
+ * before it closes a beat. */
+
+uint64_t tree_snapshot_newest(const struct tree *tree);
+uint64_t tree_snapshot_oldest(const struct tree *tree);
+
+/* Whether the tree can answer for it; and whether it is the newest. */
+bool tree_snapshot_is_held(const struct tree *tree, uint64_t snapshot);
+bool tree_snapshot_is_newest(const struct tree *tree, uint64_t snapshot);
 
 /* --- write ----------------------------------------------------------------------------------- */
 
@@ -160,7 +186,7 @@ const void *tree_get_immutable(const struct tree *tree, struct key key);
 uint32_t tree_visible_settled(const struct tree *tree);
 uint32_t tree_visible_all(const struct tree *tree);
 
-/* False: no table of any kind holds this key, put or removed. True says little. */
+/* False: no table of any kind holds this key, put or removed, at any snapshot. True says little. */
 bool tree_key_range_contains(const struct tree *tree, struct key key);
 
 /* --- beats ----------------------------------------------------------------------------------- */

@@ -116,6 +116,7 @@ enum tactus_status query_run_start(struct query_run *run, const struct query_run
         .key_min = start->plan->key_min,
         .key_max = start->plan->key_max,
         .descending = start->plan->descending,
+        .snapshot = tree_snapshot_newest(tree),
         .visible_count = collection_visible(tree, start->visibility),
     };
     TRY(scan_tree_start(&run->scan, &range));

@@ -19,6 +19,7 @@ enum {
     TRANSACTIONS = 500,
     EVENTS_MAX = 64,
     BOUNDARIES_MAX = 16,
+    BARS_KEPT = 8,
 };
 
 enum kind { KIND_OBJECT, KIND_ID64, KIND_ID128, KIND_INDEX64, KIND_INDEX128, KINDS };
@@ -50,8 +51,10 @@ struct model {
     struct lsm_fixture_options options;
     struct simulated_disk *disk;
     struct lsm_fixture *fixture;
-    struct oracle_key *oracle;    /* as the writer sees it */
-    struct oracle_key *committed; /* as all others do */
+    struct oracle_key *oracle;          /* as the writer sees it */
+    struct oracle_key *committed;       /* as all others do */
+    struct oracle_key *bars[BARS_KEPT]; /* what was committed when bar n opened, at n % BARS_KEPT */
+    uint64_t bars_opened[BARS_KEPT];    /* n */
     struct entry *entries;
     uint32_t entry_count;
     uint32_t beat_used; /* events committed in the open beat */
@@ -63,6 +66,8 @@ static uint32_t counted_levels;
 static uint32_t counted_replays;
 static uint32_t counted_deaths;
 static struct lookup_counters counted_lookups;
+static uint32_t counted_older;      /* reads at a snapshot before the newest; of those ... */
+static uint32_t counted_older_bars; /* ... in a bar before the open one */
 
 /* ---- Records -------------------------------------------------------------------------------- */
 
@@ -125,6 +130,7 @@ static void compare_scan(
     const struct oracle_key *oracle,
     uint32_t from,
     uint32_t to,
+    uint64_t snapshot,
     bool is_committed
 )
 {
@@ -136,6 +142,7 @@ static void compare_scan(
         .key_min = key_of(model, from),
         .key_max = key_of(model, to),
         .descending = descending,
+        .snapshot = snapshot,
         .visible_count = is_committed ? tree_visible_settled(tree) : tree_visible_all(tree)};
     EXPECT(scan_tree_start(&fixture->scan, &range) == TACTUS_OK);
     const void *record = NULL;
@@ -150,6 +157,43 @@ static void compare_scan(
     scan_tree_stop(&fixture->scan);
 }
 
+/* Lets the bar that opens with the beat at hand be known. */
+static void keep_bar(struct model *model)
+{
+    const uint64_t beat = model->fixture->beat;
+    if (beat % model->options.bar_beats != 0) return;
+    const uint64_t bar = beat / model->options.bar_beats;
+    bytes_copy(
+        model->bars[bar % BARS_KEPT], model->committed, model->keys * sizeof model->committed[0]
+    );
+    model->bars_opened[bar % BARS_KEPT] = bar;
+}
+
+/* At an older snapshot, one range and one key. On disk was then what had been committed before the
+ * bar began which lies before the snapshot's: of that bar the immutable table had the records. */
+static void compare_older(struct model *model, uint32_t from, uint32_t to)
+{
+    const struct tree *tree = &model->fixture->tree;
+    const uint64_t oldest = tree_snapshot_oldest(tree);
+    const uint64_t newest = tree_snapshot_newest(tree);
+    if (oldest == newest) return;
+    const uint64_t snapshot = random_range(&model->random, oldest, newest - 1);
+    const uint64_t bar = snapshot / model->options.bar_beats;
+    if (bar == 0 || model->bars_opened[(bar - 1) % BARS_KEPT] != bar - 1) return;
+    const struct oracle_key *oracle = model->bars[(bar - 1) % BARS_KEPT];
+    compare_scan(model, oracle, from, to, snapshot, true);
+    counted_older += 1;
+    counted_older_bars += bar < newest / model->options.bar_beats;
+    if (!model->options.point_lookups) return;
+
+    _Alignas(8) uint8_t record[RECORD_SIZE_MAX];
+    bool found = false;
+    const struct key key = key_of(model, from);
+    EXPECT(lsm_fixture_look_up(model->fixture, snapshot, key, record, &found) == TACTUS_OK);
+    EXPECT(found == oracle[from].is_present);
+    if (found) EXPECT(record_is(model, record, from, oracle[from].value));
+}
+
 static void compare_some(struct model *model)
 {
     const uint32_t from = (uint32_t)random_below(&model->random, model->keys);
@@ -157,7 +201,9 @@ static void compare_some(struct model *model)
     const uint32_t to = min_u32(model->keys - 1, from + size);
     const bool is_committed = random_chance(&model->random, 1, 2);
     const struct oracle_key *oracle = is_committed ? model->committed : model->oracle;
-    compare_scan(model, oracle, from, to, is_committed);
+    const uint64_t newest = tree_snapshot_newest(&model->fixture->tree);
+    compare_scan(model, oracle, from, to, newest, is_committed);
+    compare_older(model, from, to);
     if (!model->options.point_lookups) return;
 
     _Alignas(8) uint8_t record[RECORD_SIZE_MAX];
@@ -179,8 +225,10 @@ static void compare_all(struct model *model)
         model->fixture->nodes.capacity
     );
     EXPECT(lsm_fixture_pinned(model->fixture) == 0);
-    compare_scan(model, model->oracle, 0, model->keys - 1, false);
-    compare_scan(model, model->committed, 0, model->keys - 1, true);
+    const uint64_t newest = tree_snapshot_newest(&model->fixture->tree);
+    compare_scan(model, model->oracle, 0, model->keys - 1, newest, false);
+    compare_scan(model, model->committed, 0, model->keys - 1, newest, true);
+    compare_older(model, 0, model->keys - 1);
     for (uint32_t index = 0; index < 20; index += 1)
         compare_some(model);
 }
@@ -250,6 +298,7 @@ static void boundary(struct model *model, struct entry *entry, bool capture)
     entry->captures[entry->boundary_count] = capture;
     entry->boundary_count += 1;
     EXPECT(lsm_fixture_boundary(model->fixture, capture) == TACTUS_OK);
+    keep_bar(model);
     model->beat_used = 0;
     if (random_chance(&model->random, 1, 4)) compare_some(model);
 }
@@ -393,6 +442,7 @@ static void crash_in_boundary(struct model *model)
         const uint64_t beat = fixture->beat;
         status = lsm_fixture_boundary(fixture, capture);
         if (status != TACTUS_OK) break;
+        keep_bar(model);
         entry->beats[entry->boundary_count] = beat;
         entry->captures[entry->boundary_count] = capture;
         entry->boundary_count += 1;
@@ -475,6 +525,8 @@ static void model_run(uint64_t seed, uint32_t runs_max)
     model.committed = calloc(KEYS_MAX, sizeof *model.committed);
     model.entries = calloc(TRANSACTIONS, sizeof *model.entries);
     model.fixture = malloc(sizeof *model.fixture);
+    for (uint32_t index = 0; index < BARS_KEPT; index += 1)
+        model.bars[index] = calloc(KEYS_MAX, sizeof *model.bars[0]);
     struct oracle_key *saved = calloc(KEYS_MAX, sizeof *saved);
     model.disk = lsm_fixture_disk(seed, &model.options);
     begin(&model);
@@ -496,6 +548,8 @@ static void model_run(uint64_t seed, uint32_t runs_max)
     free(saved);
     free(model.fixture);
     free(model.entries);
+    for (uint32_t index = 0; index < BARS_KEPT; index += 1)
+        free(model.bars[index]);
     free(model.committed);
     free(model.oracle);
 }
@@ -523,6 +577,7 @@ TEST(tree, stays_the_same_as_a_sorted_array_through_crashes)
     EXPECT(counted_lookups.filter_negatives > 0);
     EXPECT(counted_lookups.filter_positives > 0);
     EXPECT(counted_lookups.filter_false_positives > 0);
+    EXPECT(counted_older > 100);
 }
 
 TEST(tree, of_several_runs_stays_the_same_as_a_sorted_array_through_crashes)
@@ -532,6 +587,7 @@ TEST(tree, of_several_runs_stays_the_same_as_a_sorted_array_through_crashes)
     counted = (struct compaction_counters){0};
     counted_replays = 0;
     counted_deaths = 0;
+    counted_older_bars = 0;
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
         test_seed_begin(seed);
         model_run(seed, runs[seed / KINDS % COUNT_OF(runs)]);
@@ -545,6 +601,7 @@ TEST(tree, of_several_runs_stays_the_same_as_a_sorted_array_through_crashes)
     EXPECT(counted.records_cancelled > 0);
     EXPECT(counted_replays > 0);
     EXPECT(counted_deaths > 0);
+    EXPECT(counted_older_bars > 100);
 }
 
 TEST_MAIN()

@@ -123,6 +123,14 @@ void lsm_fixture_begin(
     assert(budget_used(&budget) <= size);
 }
 
+/* As forest_set_snapshot() does. */
+static void set_snapshot(struct lsm_fixture *fixture)
+{
+    const bool has_captured = fixture->beat_captured != UINT64_MAX;
+    const uint64_t captured = has_captured ? fixture->beat_captured + 1 : 0;
+    fixture->shared.snapshot_newest = max_u64(fixture->beat, captured);
+}
+
 static void select_for_half_bar(struct lsm_fixture *fixture)
 {
     const uint64_t half = fixture->options.bar_beats / 2;
@@ -167,6 +175,11 @@ enum tactus_status lsm_fixture_open(struct lsm_fixture *fixture)
     TRY(status);
 
     const struct checkpoint_state *checkpoint = &fixture->storage.superblock.checkpoint;
+    if (checkpoint->beat_capture > 0) {
+        fixture->beat_captured = checkpoint->beat_capture;
+        fixture->beat = checkpoint->beat_capture + 1 - fixture->options.bar_beats;
+    }
+    set_snapshot(fixture);
     const struct manifest_log_references references = {
         .oldest = checkpoint->manifest_oldest,
         .newest = checkpoint->manifest_newest,
@@ -174,12 +187,7 @@ enum tactus_status lsm_fixture_open(struct lsm_fixture *fixture)
     const struct manifest_log_visitor visitor = {.table = open_table, .context = fixture};
     TRY(manifest_log_open(&fixture->log, &references, &visitor));
     TRY(tree_open_end(&fixture->tree));
-    if (checkpoint->beat_capture > 0) {
-        fixture->beat_captured = checkpoint->beat_capture;
-        fixture->beat = checkpoint->beat_capture + 1 - fixture->options.bar_beats;
-    } else {
-        select_for_half_bar(fixture);
-    }
+    if (checkpoint->beat_capture == 0) select_for_half_bar(fixture);
     return TACTUS_OK;
 }
 
@@ -289,6 +297,7 @@ enum tactus_status lsm_fixture_boundary(struct lsm_fixture *fixture, bool captur
     if (ends_bar && is_new && capture) TRY(capture_checkpoint(fixture));
     const bool selects = is_new || fixture->beat == fixture->beat_captured;
     fixture->beat += 1;
+    set_snapshot(fixture);
     if (selects) select_for_half_bar(fixture);
     return TACTUS_OK;
 }
@@ -314,8 +323,15 @@ enum tactus_status lsm_fixture_get(
         if (*found) bytes_copy(record, newest, tree->format.shape.record_size);
         return TACTUS_OK;
     }
+    return lsm_fixture_look_up(fixture, tree_snapshot_newest(tree), key, record, found);
+}
+
+enum tactus_status lsm_fixture_look_up(
+    struct lsm_fixture *fixture, uint64_t snapshot, struct key key, void *record, bool *found
+)
+{
     struct lookup lookup;
-    lookup_init(&lookup, tree, key, record);
+    lookup_init(&lookup, &fixture->tree, snapshot, key, record);
     enum progress progress = lookup_advance(&lookup);
     while (progress == PROGRESS_WAIT) {
         grid_wait(&fixture->storage.grid);

@@ -72,6 +72,11 @@ enum tactus_status lsm_fixture_get(
     struct lsm_fixture *fixture, struct key key, void *record, bool *found
 );
 
+/* The same beneath the mutable table, at any snapshot that the tree can answer for. */
+enum tactus_status lsm_fixture_look_up(
+    struct lsm_fixture *fixture, uint64_t snapshot, struct key key, void *record, bool *found
+);
+
 /* Waits for the scan's next record. SCAN_READ_AGAIN is never given. */
 enum scan_result lsm_fixture_next(struct lsm_fixture *fixture, const void **record);
 

@@ -94,6 +94,7 @@ static enum tactus_status resolve(
     }
     const struct resolve all = {
         .tree = &fixture.tree,
+        .snapshot = tree_snapshot_newest(&fixture.tree),
         .keys = keys,
         .count = count,
         .skip = skip,

@@ -719,4 +719,105 @@ TEST(schedule, replay_compacts_nothing_that_the_checkpoint_has)
     end();
 }
 
+/* ---- Snapshots at replay --------------------------------------------------------------------- */
+
+/* A committed item, as a reader sees it. */
+static bool find_item(uint64_t id, struct fixture_item *item)
+{
+    const enum tactus_status status =
+        tactus_get(tactus_latest(fixture.db), fixture.items, &id, 1, item, NULL);
+    EXPECT(status == TACTUS_OK || status == TACTUS_ABSENT);
+    return status == TACTUS_OK;
+}
+
+/* Whether some table on disk that holds the object's place is one that beat `beat` does not see. */
+static bool lies_in_a_newer_table(uint64_t timestamp, uint64_t beat)
+{
+    const struct key key = key_from_u64(timestamp);
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        const struct manifest_level *tables = &objects()->manifest.levels[level];
+        for (uint32_t run = 0; run < tables->run_count; run += 1) {
+            const struct table_info *table = manifest_run_find(&tables->runs[run], key);
+            if (table != NULL && !table_info_is_visible(table, beat)) return true;
+        }
+    }
+    return false;
+}
+
+enum { LAG = 2 }; /* so many batches later an item is removed: in the bar after its own */
+
+/* The first id of a batch, as fill_beat() has it. */
+static uint64_t batch_id(uint64_t batch)
+{
+    return 1 + batch * 7919 % 100003 * FIXTURE_BATCH;
+}
+
+/* Fills a beat and then another one with a removal, until a capture was made. Of the removals that
+ * are to be replayed over it, returns how many are of objects which no beat of theirs would see. */
+static uint32_t remove_until_captured(uint64_t *batch)
+{
+    const uint64_t captured = schedule->beat_capture;
+    uint64_t timestamps[16];
+    uint64_t beats[16];
+    uint32_t count = 0;
+    schedule->journal_bytes_since_capture = fixture.db->sizing->journal_bytes;
+    while (schedule->beat_capture == captured) {
+        fill_beat(*batch);
+        *batch += 1;
+        if (*batch <= LAG) continue;
+        struct fixture_item item;
+        const uint64_t id = batch_id(*batch - 1 - LAG);
+        EXPECT(find_item(id, &item) && item.id == id);
+        EXPECT(database_fixture_remove(&fixture, id, 1) == TACTUS_OK);
+        timestamps[count % COUNT_OF(beats)] = item.timestamp;
+        beats[count % COUNT_OF(beats)] = schedule->beat;
+        count += 1;
+    }
+    EXPECT(forest_capture_wait(forest) == TACTUS_OK);
+    uint32_t newer = 0;
+    for (uint32_t index = 0; index < min_u32(count, COUNT_OF(beats)); index += 1) {
+        if (beats[index] + schedule->bar_beats <= schedule->beat_capture) continue;
+        newer += lies_in_a_newer_table(timestamps[index], beats[index]);
+    }
+    return newer;
+}
+
+/* R10: what the last bar before a capture removed lay in tables that only beats after it see. At
+ * its own beats' snapshots replay would find none of it, and call the journal corrupt; a read-only
+ * open, which closes no beat, would not even find what is there. */
+TEST(schedule, replay_finds_what_lies_in_tables_that_are_newer_than_its_beats)
+{
+    begin(4);
+    never_defer();
+    uint64_t batch = 0;
+    uint32_t newer = 0;
+    for (uint32_t round = 0; round < 6; round += 1) {
+        const uint32_t newer_now = remove_until_captured(&batch);
+        newer += newer_now;
+        const uint32_t count = database_fixture_count(&fixture, NULL);
+        const uint64_t capture = beat_capture();
+        const uint64_t beat = schedule->beat;
+        for (uint32_t read_only = 0; read_only < 2; read_only += 1) {
+            fixture.open.flags = read_only > 0 ? TACTUS_READ_ONLY_OPEN : 0;
+            reopen();
+            EXPECT(fixture.db->replayed_ops > 0);
+            EXPECT(forest->shared.lookups.tables >= newer_now);
+            EXPECT(schedule->beat == (read_only > 0 ? capture - 3 : beat));
+            EXPECT(tree_snapshot_newest(objects()) == (read_only > 0 ? capture + 1 : beat));
+            EXPECT(tree_snapshot_oldest(objects()) == capture + 1);
+            EXPECT(database_fixture_count(&fixture, NULL) == count);
+            for (uint64_t other = 0; other < batch; other += 1) {
+                struct fixture_item item;
+                EXPECT(find_item(batch_id(other) + 1, &item));
+                EXPECT(find_item(batch_id(other), &item) == (other + LAG >= batch));
+            }
+        }
+        fixture.open.flags = 0;
+        reopen();
+        never_defer();
+    }
+    EXPECT(newer >= 5);
+    end();
+}
+
 TEST_MAIN()

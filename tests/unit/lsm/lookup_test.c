@@ -2,21 +2,30 @@
 #include "support/lsm_fixture.h"
 #include "support/test.h"
 
+#include <signal.h>
+#include <string.h>
+
 static struct lsm_fixture fixture;
 static struct simulated_disk *disk;
 static struct lsm_fixture_options options;
 
-static void begin(void)
+static void begin_runs(uint32_t runs_max)
 {
     options = (struct lsm_fixture_options
     ){.shape = record_shape_id64(),
       .usage = TREE_GENERAL,
       .point_lookups = true,
       .record_max = 100,
-      .bar_beats = 4};
+      .bar_beats = 4,
+      .runs_max = runs_max};
     disk = lsm_fixture_disk(1, &options);
     lsm_fixture_begin(&fixture, disk, &options);
     lsm_fixture_create(&fixture);
+}
+
+static void begin(void)
+{
+    begin_runs(1);
 }
 
 static void end(void)
@@ -44,12 +53,17 @@ static void bar(bool capture)
     EXPECT(lsm_fixture_bar(&fixture, capture) == TACTUS_OK);
 }
 
+static uint64_t newest(void)
+{
+    return tree_snapshot_newest(&fixture.tree);
+}
+
 /* 0: absent. Not the mutable table. */
-static uint64_t look_up(uint64_t id)
+static uint64_t look_up_at(uint64_t snapshot, uint64_t id)
 {
     struct lookup lookup;
     uint64_t record[2] = {0, 0};
-    lookup_init(&lookup, &fixture.tree, key_from_u64(id), record);
+    lookup_init(&lookup, &fixture.tree, snapshot, key_from_u64(id), record);
     enum progress progress = lookup_advance(&lookup);
     while (progress == PROGRESS_WAIT) {
         grid_wait(&fixture.storage.grid);
@@ -58,6 +72,16 @@ static uint64_t look_up(uint64_t id)
     EXPECT(progress == PROGRESS_DONE);
     EXPECT(lookup.answer == (record[1] == 0 ? LOOKUP_ABSENT : LOOKUP_FOUND));
     return record[1];
+}
+
+static uint64_t look_up(uint64_t id)
+{
+    return look_up_at(newest(), id);
+}
+
+static const struct lookup_counters *counters(void)
+{
+    return &fixture.shared.lookups;
 }
 
 TEST(lookup, leaves_the_mutable_table_to_its_caller)
@@ -122,12 +146,141 @@ TEST(lookup, of_a_key_outside_all_ranges_need_not_begin)
     end();
 }
 
-/* ---- Fast paths ------------------------------------------------------------------------------ */
+/* ---- Snapshots ------------------------------------------------------------------------------- */
 
-static const struct lookup_counters *counters(void)
+/* Of several runs that hold the same id, those that the beat saw decide. */
+TEST(lookup, finds_at_each_snapshot_what_was_on_disk_then)
 {
-    return &fixture.shared.lookups;
+    begin_runs(4);
+    put(5, 50);
+    put(6, 60);
+    bar(false);
+    put(5, 51);
+    bar(false); /* a table with 5 and 6, which beat 8 is the first to see */
+    remove_id(5);
+    bar(false); /* one with the newer 5, from 12 on */
+    bar(false); /* one with the tombstone, from 16 on */
+    EXPECT(tree_table_count(&fixture.tree, 0) == 3);
+    EXPECT(tree_snapshot_oldest(&fixture.tree) == 0 && newest() == 16);
+    for (uint64_t snapshot = 0; snapshot <= 16; snapshot += 1) {
+        const uint64_t five = snapshot >= 16 ? 0 : snapshot >= 12 ? 51 : snapshot >= 8 ? 50 : 0;
+        EXPECT(look_up_at(snapshot, 5) == five);
+        EXPECT(look_up_at(snapshot, 6) == (snapshot >= 8 ? 60 : 0));
+    }
+    end();
 }
+
+TEST(lookup, reads_memory_tables_at_the_newest_snapshot_only)
+{
+    begin();
+    put(5, 50);
+    put(6, 60);
+    bar(false);
+    bar(false);
+    put(5, 51);
+    put(7, 70);
+    bar(false); /* immutable */
+    EXPECT(newest() == 12);
+    EXPECT(look_up(5) == 51 && look_up(6) == 60 && look_up(7) == 70);
+    EXPECT(look_up_at(11, 5) == 50 && look_up_at(11, 6) == 60 && look_up_at(11, 7) == 0);
+    EXPECT(look_up_at(7, 5) == 0);
+    end();
+}
+
+/* A table that is replaced is gone as its half-bar ends; one that is moved stays what it was. */
+TEST(lookup, can_be_asked_back_to_the_last_replacement)
+{
+    begin();
+    const struct tree *tree = &fixture.tree;
+    put(5, 50);
+    bar(false);
+    put(5, 51);
+    bar(false);
+    EXPECT(tree_snapshot_oldest(tree) == 0 && newest() == 8);
+    bar(false); /* both are merged */
+    EXPECT(tree_snapshot_oldest(tree) == 12 && newest() == 12);
+    EXPECT(look_up_at(12, 5) == 51);
+    for (uint64_t id = 10; id < 15; id += 1) {
+        put(id, id * 10);
+        bar(false); /* each in a table of its own */
+    }
+    bar(false);
+    EXPECT(fixture.tree.compactions[1].total.tables_moved > 0);
+    EXPECT(tree_snapshot_oldest(tree) == 12 && newest() == 36);
+    for (uint64_t snapshot = 12; snapshot <= 36; snapshot += 1) {
+        EXPECT(look_up_at(snapshot, 5) == 51);
+        for (uint64_t id = 10; id < 15; id += 1)
+            EXPECT(look_up_at(snapshot, id) == (snapshot >= 20 + 4 * (id - 10) ? id * 10 : 0));
+    }
+    end();
+}
+
+static void look_up_five_at(void *snapshot)
+{
+    (void)look_up_at(*(uint64_t *)snapshot, 5);
+}
+
+/* The signal that ends a lookup at it. */
+static int signal_at(uint64_t snapshot)
+{
+    char words[512];
+    const int number = test_signal_of(look_up_five_at, &snapshot, words, sizeof words);
+    EXPECT((number == 0) == (strstr(words, "tree_snapshot_is_held") == NULL));
+    return number;
+}
+
+TEST(lookup, at_a_snapshot_that_the_tree_cannot_answer_for_aborts)
+{
+    begin();
+    put(5, 50);
+    bar(false);
+    put(5, 51);
+    bar(false);
+    bar(false);
+    bar(false);
+    EXPECT(tree_snapshot_oldest(&fixture.tree) == 12 && newest() == 16);
+    EXPECT(signal_at(11) == SIGABRT && signal_at(17) == SIGABRT);
+    EXPECT(signal_at(12) == 0 && signal_at(16) == 0);
+    end();
+}
+
+/* It may lie in the range of the run and of the table, and pass the filter. */
+TEST(lookup, of_a_table_that_its_snapshot_does_not_see_reads_nothing)
+{
+    begin();
+    put(5, 50);
+    bar(false);
+    bar(false);
+    EXPECT(look_up_at(7, 5) == 0);
+    EXPECT(counters()->tables == 0 && counters()->gap_misses == 1);
+    EXPECT(look_up_at(8, 5) == 50);
+    EXPECT(counters()->tables == 1 && counters()->filter_positives == 1);
+    end();
+}
+
+/* R10: the checkpoint's last tables are dated one beat behind it, those that are replayed lie
+ * before. */
+TEST(lookup, at_replay_sees_what_the_checkpoint_has)
+{
+    begin();
+    put(5, 50);
+    bar(false);
+    put(6, 60);
+    bar(true); /* 5 is in a table, 6 is to be replayed */
+    lsm_fixture_end(&fixture);
+    lsm_fixture_begin(&fixture, disk, &options);
+    EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
+    EXPECT(fixture.beat == 4 && newest() == 8 && tree_snapshot_oldest(&fixture.tree) == 8);
+    EXPECT(manifest_level_first(&fixture.tree.manifest.levels[0])->snapshot_min == 8);
+    EXPECT(look_up(5) == 50 && look_up(6) == 0);
+    put(6, 60);
+    bar(false);
+    EXPECT(fixture.beat == 8 && newest() == 8);
+    EXPECT(look_up(5) == 50 && look_up(6) == 60);
+    end();
+}
+
+/* ---- Fast paths ------------------------------------------------------------------------------ */
 
 TEST(lookup, counts_hits_in_the_memory_tables)
 {
@@ -267,7 +420,7 @@ TEST(lookup, several_are_advanced_side_by_side)
     uint64_t records[LSM_FIXTURE_LOOKUPS][2];
     uint32_t waiting = LSM_FIXTURE_LOOKUPS;
     for (uint32_t i = 0; i < LSM_FIXTURE_LOOKUPS; i += 1) {
-        lookup_init(&lookups[i], &fixture.tree, key_from_u64(i * 3 + 3), records[i]);
+        lookup_init(&lookups[i], &fixture.tree, newest(), key_from_u64(i * 3 + 3), records[i]);
     }
     for (uint32_t rounds = 0; waiting > 0; rounds += 1) {
         EXPECT(rounds < 10);
@@ -302,7 +455,7 @@ TEST(lookup, of_several_tables_read_their_blocks_at_the_same_time)
     uint64_t records[TABLES][2];
     struct grid *grid = &fixture.storage.grid;
     for (uint32_t i = 0; i < TABLES; i += 1) {
-        lookup_init(&lookups[i], &fixture.tree, key_from_u64(1000 * i + 1), records[i]);
+        lookup_init(&lookups[i], &fixture.tree, newest(), key_from_u64(1000 * i + 1), records[i]);
     }
     for (uint32_t read = 0; read < READS; read += 1) {
         for (uint32_t i = 0; i < TABLES; i += 1)
@@ -329,7 +482,7 @@ TEST(lookup, may_be_cancelled_while_it_waits)
     EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
     struct lookup lookup;
     uint64_t record[2];
-    lookup_init(&lookup, &fixture.tree, key_from_u64(5), record);
+    lookup_init(&lookup, &fixture.tree, newest(), key_from_u64(5), record);
     EXPECT(lookup_advance(&lookup) == PROGRESS_WAIT);
     lookup_cancel(&lookup);
     EXPECT(lookup.answer == 0);

@@ -3,18 +3,22 @@
 #include "support/lsm_fixture.h"
 #include "support/test.h"
 
+#include <signal.h>
+#include <string.h>
+
 static struct lsm_fixture fixture;
 static struct simulated_disk *disk;
 static struct lsm_fixture_options options;
 
-static void begin_as(enum tree_usage usage)
+static void begin_as(enum tree_usage usage, uint32_t runs_max)
 {
     options = (struct lsm_fixture_options
     ){.shape = usage == TREE_INDEX ? record_shape_index64() : record_shape_id64(),
       .usage = usage,
       .point_lookups = usage == TREE_GENERAL,
       .record_max = 10,
-      .bar_beats = 4};
+      .bar_beats = 4,
+      .runs_max = runs_max};
     disk = lsm_fixture_disk(1, &options);
     lsm_fixture_begin(&fixture, disk, &options);
     lsm_fixture_create(&fixture);
@@ -22,7 +26,7 @@ static void begin_as(enum tree_usage usage)
 
 static void begin(void)
 {
-    begin_as(TREE_GENERAL);
+    begin_as(TREE_GENERAL, 1);
 }
 
 static void end(void)
@@ -63,7 +67,9 @@ static struct key key_of(uint64_t id, uint64_t timestamp)
     return is_index ? key_from_prefix64(id, timestamp) : key_from_u64(id);
 }
 
-static enum tactus_status start(uint64_t key_min, uint64_t key_max, bool descending)
+static enum tactus_status start_at(
+    uint64_t snapshot, uint64_t key_min, uint64_t key_max, bool descending
+)
 {
     scan_tree_stop(&fixture.scan);
     const struct scan_tree_range range = {
@@ -71,8 +77,19 @@ static enum tactus_status start(uint64_t key_min, uint64_t key_max, bool descend
         .key_min = key_of(key_min, 0),
         .key_max = key_of(key_max, UINT64_MAX >> 1),
         .descending = descending,
+        .snapshot = snapshot,
         .visible_count = tree_visible_all(&fixture.tree)};
     return scan_tree_start(&fixture.scan, &range);
+}
+
+static uint64_t newest(void)
+{
+    return tree_snapshot_newest(&fixture.tree);
+}
+
+static enum tactus_status start(uint64_t key_min, uint64_t key_max, bool descending)
+{
+    return start_at(newest(), key_min, key_max, descending);
 }
 
 /* The next timestamp; 0 at the end. */
@@ -85,18 +102,25 @@ static uint64_t next(void)
 }
 
 /* Whether the range holds exactly these timestamps, both ways. */
-static bool holds(uint64_t key_min, uint64_t key_max, const uint64_t *wanted, uint32_t count)
+static bool holds_at(
+    uint64_t snapshot, uint64_t key_min, uint64_t key_max, const uint64_t *wanted, uint32_t count
+)
 {
-    EXPECT(start(key_min, key_max, false) == TACTUS_OK);
+    EXPECT(start_at(snapshot, key_min, key_max, false) == TACTUS_OK);
     for (uint32_t i = 0; i < count; i += 1) {
         if (next() != wanted[i]) return false;
     }
     if (next() != 0 || next() != 0) return false;
-    EXPECT(start(key_min, key_max, true) == TACTUS_OK);
+    EXPECT(start_at(snapshot, key_min, key_max, true) == TACTUS_OK);
     for (uint32_t i = count; i > 0; i -= 1) {
         if (next() != wanted[i - 1]) return false;
     }
     return next() == 0;
+}
+
+static bool holds(uint64_t key_min, uint64_t key_max, const uint64_t *wanted, uint32_t count)
+{
+    return holds_at(newest(), key_min, key_max, wanted, count);
 }
 
 TEST(scan_tree, of_an_empty_tree_ends_at_once)
@@ -164,7 +188,7 @@ TEST(scan_tree, merges_the_runs_of_the_immutable_table)
 
 TEST(scan_tree, of_an_index_lets_the_newest_of_put_and_remove_decide)
 {
-    begin_as(TREE_INDEX);
+    begin_as(TREE_INDEX, 1);
     const uint64_t first[2] = {1, 11};
     const uint64_t second[2] = {2, 22};
     const uint64_t third[2] = {3, 33};
@@ -236,6 +260,7 @@ TEST(scan_tree, sees_only_what_its_reader_may_see)
     const struct scan_tree_range range = {
         .tree = &fixture.tree,
         .key_max = key_from_u64(9),
+        .snapshot = newest(),
         .visible_count = tree_visible_settled(&fixture.tree)};
     EXPECT(scan_tree_start(&fixture.scan, &range) == TACTUS_OK);
     EXPECT(next() == 10 && next() == 0);
@@ -274,6 +299,102 @@ TEST(scan_tree, crosses_the_tables_of_a_level)
     EXPECT(holds(4, 202, wanted, 9));
     EXPECT(holds(106, 200, NULL, 0)); /* between two tables */
     EXPECT(holds(106, 201, wanted + 7, 1));
+    end();
+}
+
+/* Tables of one run, each seen from a bar of its own on: wherever one lies that the snapshot does
+ * not see, at either end of the range or between others, the scan goes on behind it. */
+TEST(scan_tree, passes_over_the_tables_that_its_snapshot_does_not_see)
+{
+    begin();
+    static const uint64_t firsts[] = {300, 100, 500, 200, 400};
+    const uint32_t count = COUNT_OF(firsts);
+    for (uint32_t index = 0; index < count; index += 1) {
+        for (uint64_t id = firsts[index]; id < firsts[index] + 10; id += 1)
+            put(id, id * 10);
+        bar(false);
+    }
+    bar(false);
+    EXPECT(fixture.tree.compactions[0].total.tables_in == 0);
+    EXPECT(tree_snapshot_oldest(&fixture.tree) == 0 && newest() == 4 * (count + 1));
+    for (uint64_t snapshot = 0; snapshot <= newest(); snapshot += 1) {
+        const uint64_t bars = snapshot / 4;
+        const uint32_t seen = bars == 0 ? 0 : (uint32_t)bars - 1;
+        uint64_t wanted[50];
+        uint32_t found = 0;
+        for (uint64_t first = 100; first <= 500; first += 100) {
+            bool is_seen = false;
+            for (uint32_t index = 0; index < seen; index += 1)
+                is_seen = is_seen || firsts[index] == first;
+            for (uint64_t id = first; is_seen && id < first + 10; id += 1) {
+                wanted[found] = id * 10;
+                found += 1;
+            }
+        }
+        EXPECT(found == 10 * seen);
+        EXPECT(holds_at(snapshot, 0, UINT64_MAX, wanted, found));
+        for (uint32_t skip = 0; skip + 20 <= found; skip += 7) { /* ends within tables */
+            EXPECT(holds_at(
+                snapshot,
+                wanted[skip] / 10,
+                wanted[found - 1 - skip / 2] / 10,
+                &wanted[skip],
+                found - skip - skip / 2
+            ));
+        }
+    }
+    end();
+}
+
+TEST(scan_tree, gives_at_each_snapshot_the_newest_record_of_the_runs_that_it_sees)
+{
+    begin_as(TREE_GENERAL, 4);
+    put(1, 10);
+    put(2, 20);
+    put(3, 30);
+    bar(false);
+    put(2, 21);
+    remove_id(3);
+    bar(false);
+    put(3, 32);
+    put(4, 42);
+    bar(false);
+    put(2, 23); /* in the immutable table, which the newest alone sees */
+    bar(false);
+    remove_id(1); /* in the mutable one, likewise */
+    EXPECT(tree_snapshot_oldest(&fixture.tree) == 0 && newest() == 16);
+    for (uint64_t snapshot = 0; snapshot <= 16; snapshot += 1) {
+        static const uint64_t wanted[][4] = {
+            {0}, {0}, {10, 20, 30}, {10, 21}, {23, 32, 42} /* at the newest */};
+        static const uint32_t counts[] = {0, 0, 3, 2, 3};
+        const uint64_t bars = snapshot / 4;
+        EXPECT(holds_at(snapshot, 0, UINT64_MAX, wanted[bars], counts[bars]));
+    }
+    bar(false);
+    static const uint64_t older[] = {10, 21, 32, 42};
+    EXPECT(newest() == 20 && holds_at(19, 0, UINT64_MAX, older, 4));
+    end();
+}
+
+static void close_a_beat_and_go_on(void *context)
+{
+    (void)context;
+    beat();
+    (void)next();
+}
+
+TEST(scan_tree, of_the_newest_snapshot_that_is_gone_on_with_in_another_beat_aborts)
+{
+    begin();
+    put(1, 10);
+    put(2, 20);
+    bar(false);
+    EXPECT(start(0, 9, false) == TACTUS_OK);
+    EXPECT(next() == 10);
+    char words[512];
+    const int number = test_signal_of(close_a_beat_and_go_on, NULL, words, sizeof words);
+    EXPECT(number == SIGABRT && strstr(words, "scan_check_snapshot") != NULL);
+    EXPECT(next() == 20 && next() == 0);
     end();
 }
 

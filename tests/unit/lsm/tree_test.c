@@ -239,6 +239,7 @@ TEST(tree, refuses_tables_that_cannot_be_its)
     begin();
     struct tree *tree = &fixture.tree;
     struct table_info info = table_of(10, 20);
+    fixture.shared.snapshot_newest = 4;
     EXPECT(tree_open_table(tree, &info) == NULL);
     info = table_of(20, 30);
     EXPECT(tree_open_table(tree, &info) != NULL); /* overlaps */
@@ -254,12 +255,14 @@ TEST(tree, refuses_tables_that_cannot_be_its)
     info.snapshot_max = 9;
     EXPECT(tree_open_table(tree, &info) != NULL); /* replaced, never removed */
     EXPECT(tree_open_end(tree) == TACTUS_OK);
+    EXPECT(tree_snapshot_oldest(tree) == 4 && tree_snapshot_newest(tree) == 4);
     end_without_log();
 }
 
 TEST(tree, refuses_more_tables_than_a_level_or_the_file_may_hold)
 {
     begin();
+    fixture.shared.snapshot_newest = 4;
     for (uint64_t index = 1; index <= 5; index += 1) {
         const struct table_info info = table_of(index * 10, index * 10 + 5);
         EXPECT(tree_open_table(&fixture.tree, &info) == NULL);
