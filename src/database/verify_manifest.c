@@ -46,6 +46,9 @@ static const char *table_fault(const struct verify *verify, const struct table_i
     if (info->snapshot_min > superblock->checkpoint.beat_capture + 1) {
         return "a table is newer than the checkpoint that names it";
     }
+    if (info->run > run_number(superblock->checkpoint.beat_capture + 1, true)) {
+        return "a table's run is newer than the checkpoint that names it";
+    }
     if (verify->table_count >= superblock->options.tables_max) {
         return "the manifest log has more tables than the file may hold";
     }

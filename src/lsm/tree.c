@@ -194,6 +194,12 @@ const char *tree_open_table(struct tree *tree, const struct table_info *info)
     if (info->value_count > tree->format.geometry.records_max) {
         return "a table has more records than its blocks can hold";
     }
+    if (info->snapshot_min > tree_snapshot_newest(tree)) {
+        return "a table is newer than the checkpoint that names it";
+    }
+    if (info->run > run_number(tree_snapshot_newest(tree), true)) {
+        return "a table's run is newer than the checkpoint that names it";
+    }
     return manifest_open_table(&tree->manifest, info);
 }
 

@@ -118,8 +118,8 @@ void tree_check(const struct tree *tree);
 
 /* --- open ------------------------------------------------------------------------------------ */
 
-/* A live table of the manifest log. NULL if it was put into its level; else why it cannot be
- * ours. */
+/* A live table of the manifest log. NULL if it was put into its level; else why it cannot be ours.
+ * The newest snapshot is the checkpoint's: no table, and no run, is newer. */
 const char *tree_open_table(struct tree *tree, const struct table_info *info);
 
 /* After the last table: TACTUS_CORRUPT, with the fault set, if the levels cannot be ours. What the

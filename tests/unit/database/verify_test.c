@@ -472,6 +472,73 @@ TEST(verify, names_tables_that_overlap)
     simulated_disk_free(disk);
 }
 
+/* Dates every table of the log's inserts and updates, and makes them events of this kind; 0: leaves
+ * them what they are. */
+static void date_tables(
+    const struct forgery *forgery,
+    const struct checkpoint_state *checkpoint,
+    uint64_t snapshot_min,
+    uint64_t snapshot_max,
+    uint8_t kind
+)
+{
+    uint64_t address = checkpoint->manifest_newest.address;
+    for (uint64_t left = checkpoint->manifest_block_count; left > 0; left -= 1) {
+        uint8_t *block = block_at(forgery, address);
+        struct manifest_entry *entries = (void *)(block + BLOCK_HEADER_SIZE);
+        for (uint32_t index = 0; index < manifest_block_entry_count(block); index += 1) {
+            if (entries[index].event == MANIFEST_REMOVE) continue;
+            entries[index].snapshot_min = snapshot_min;
+            entries[index].snapshot_max = snapshot_max;
+            if (kind != 0) entries[index].event = kind;
+        }
+        address = load_u64(block + 56);
+    }
+}
+
+TEST(verify, names_tables_that_no_beat_before_the_next_can_have_made)
+{
+    struct simulated_disk *disk = care_disk_filled(14, 900, 60);
+    const struct checkpoint_state checkpoint = care_superblock(disk).checkpoint;
+    const uint64_t next = checkpoint.beat_capture + 1;
+    const struct {
+        uint64_t snapshot_min, snapshot_max;
+        uint8_t kind;
+        const char *words; /* NULL: a reader takes it */
+    } forgeries[] = {
+        {next, UINT64_MAX, 0, NULL},
+        {next + 1, UINT64_MAX, 0, "a table is newer than the checkpoint that names it"},
+        {UINT64_MAX, UINT64_MAX, 0, "a table is newer than the checkpoint that names it"},
+        {1, next - 1, MANIFEST_UPDATE, "a table that was replaced was never removed"},
+        {1, next + 9, MANIFEST_UPDATE, "a table that was replaced was never removed"},
+        {1, next - 1, MANIFEST_INSERT, "an event of the manifest log does not fit"},
+        {9, 8, 0, "a table of the manifest log was never seen"},
+    };
+    for (uint32_t index = 0; index < COUNT_OF(forgeries); index += 1) {
+        const bool is_taken = forgeries[index].words == NULL;
+        struct forgery forgery = forge(disk);
+        date_tables(
+            &forgery,
+            &checkpoint,
+            forgeries[index].snapshot_min,
+            forgeries[index].snapshot_max,
+            forgeries[index].kind
+        );
+        seal_and_verify(&forgery);
+        EXPECT(verdict.status == TACTUS_CORRUPT);
+        if (!is_taken) expect_line(forgeries[index].words);
+        for (uint32_t read_only = 0; read_only < 2; read_only += 1) {
+            enum tactus_status status;
+            tactus_db *db = care_open(forgery.disk, read_only > 0, &status);
+            EXPECT(status == (is_taken ? TACTUS_OK : TACTUS_CORRUPT));
+            if (is_taken) EXPECT(care_read_all(db, 900, 60) == TACTUS_OK);
+            if (is_taken) care_close(db);
+        }
+        forgery_end(&forgery);
+    }
+    simulated_disk_free(disk);
+}
+
 TEST(verify, names_an_entry_of_the_wrong_beat_and_events_that_are_none)
 {
     struct simulated_disk *disk = care_disk_filled(14, 200, 200);

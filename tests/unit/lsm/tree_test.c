@@ -254,6 +254,12 @@ TEST(tree, refuses_tables_that_cannot_be_its)
     info = table_of(40, 50);
     info.snapshot_max = 9;
     EXPECT(tree_open_table(tree, &info) != NULL); /* replaced, never removed */
+    info = table_of(40, 50);
+    info.snapshot_min = 5;
+    EXPECT(strstr(tree_open_table(tree, &info), "newer than the checkpoint") != NULL);
+    info = table_of(40, 50);
+    info.run = run_number(4, true) + 1;
+    EXPECT(strstr(tree_open_table(tree, &info), "run is newer than the checkpoint") != NULL);
     EXPECT(tree_open_end(tree) == TACTUS_OK);
     EXPECT(tree_snapshot_oldest(tree) == 4 && tree_snapshot_newest(tree) == 4);
     end_without_log();
