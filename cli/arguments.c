@@ -10,6 +10,7 @@ static const struct option common_options[] = {
     {"cache", OPTION_VALUE},
     {"io", OPTION_VALUE},
     {"worker", OPTION_VALUE},
+    {"compaction-depth", OPTION_VALUE},
     {"format", OPTION_VALUE},
     {"memory-max", OPTION_VALUE},
     {"help", OPTION_FLAG},

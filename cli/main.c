@@ -46,6 +46,7 @@ static const char common_help[] =
     "  --cache SIZE         block cache (64M)\n"
     "  --io uring|posix     how the file is read and written; TACTUS_IO=posix does it, too\n"
     "  --worker on|off      whether the library may start a thread of its own\n"
+    "  --compaction-depth N blocks of each table that compaction has under way, 1 to 8 (5)\n"
     "  --memory-max SIZE    refuse to open what needs more memory\n"
     "  --format F           of rows: table, csv or json; a table on a terminal, CSV in a pipe\n";
 

@@ -5,6 +5,22 @@
 
 #include "errors.h"
 
+/* To the library 0 means the default: whoever writes a 0 means something else. */
+static int read_depth(const struct arguments *arguments, uint32_t *depth)
+{
+    uint64_t number = *depth;
+    const int code = arguments_number(arguments, "compaction-depth", UINT32_MAX, &number);
+    if (code != EXIT_OK) return code;
+    if (number == 0 && arguments_has(arguments, "compaction-depth")) {
+        return complain_usage(
+            arguments->command->name,
+            "--compaction-depth is 0: give more, or leave it out for the default"
+        );
+    }
+    *depth = (uint32_t)number;
+    return EXIT_OK;
+}
+
 int session_options(const struct arguments *arguments, struct tactus_open_options *options)
 {
     static const char *const io_choices[] = {"uring", "posix", NULL};
@@ -16,6 +32,7 @@ int session_options(const struct arguments *arguments, struct tactus_open_option
     if (code == EXIT_OK) code = arguments_size(arguments, "memory-max", &options->memory_bytes_max);
     if (code == EXIT_OK) code = arguments_choice(arguments, "io", io_choices, &io);
     if (code == EXIT_OK) code = arguments_choice(arguments, "worker", worker_choices, &worker);
+    if (code == EXIT_OK) code = read_depth(arguments, &options->compaction_depth);
     if (code != EXIT_OK) return code;
 
     if (io == 1) options->flags |= TACTUS_POSIX_IO;

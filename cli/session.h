@@ -17,8 +17,8 @@ struct session {
     struct tactus_field *fields; /* owned: info.field_count of them */
 };
 
-/* The common options (--cache, --io, --worker, --memory-max) as options of an open. 0 or EXIT_USAGE
- * after complaining. */
+/* The common options (--cache, --io, --worker, --compaction-depth, --memory-max) as options of an
+ * open. 0 or EXIT_USAGE after complaining. */
 int session_options(const struct arguments *arguments, struct tactus_open_options *options);
 
 /* Opens the file that words[0] names; prints what opening warns of. 0, or an exit code after

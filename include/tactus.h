@@ -115,7 +115,12 @@ enum tactus_open_flags {
     TACTUS_POSIX_IO = 4 /* pread and pwrite in place of io_uring; TACTUS_IO=posix does it too */
 };
 
-/* Options of an open: none of them can change a byte of the file. */
+/* Options of an open: none of them can change a byte of the file.
+ *
+ * compaction_depth is how much of its input a compaction has at hand or on its way: so many blocks
+ * of each table. 1 reads nothing ahead, and has one read and one write in flight at a time; N reads
+ * N - 1 blocks ahead, and has up to 8 (N - 1) reads and 4 (N - 1) writes in flight. The memory for
+ * it is part of what tactus_memory_required() tells. */
 struct tactus_open_options {
     uint32_t struct_bytes;     /* set by _default(); new fields go at the end */
     uint32_t sync;             /* enum tactus_sync; default TACTUS_SYNC_COMMIT */
@@ -125,7 +130,7 @@ struct tactus_open_options {
     uint32_t view_count_max;   /* snapshots open at once; default 8 */
     uint32_t query_count_max;  /* prepared queries at once; default 16 */
     uint32_t flags;            /* enum tactus_open_flags */
-    uint32_t reserved;         /* zero */
+    uint32_t compaction_depth; /* 1 to 8; 0, the default, is 5 */
     const char *schema;        /* not NULL: make the file if absent (":memory:" always is) */
     const struct tactus_create_options *create; /* then these; NULL: the defaults */
 };

@@ -196,11 +196,19 @@ static enum tactus_status take_open_options(
         );
     }
     const uint32_t flags = TACTUS_READ_ONLY_OPEN | TACTUS_NO_WORKER | TACTUS_POSIX_IO;
-    if (target->sync > TACTUS_SYNC_NONE || (target->flags & ~flags) != 0 || target->reserved != 0) {
+    if (target->sync > TACTUS_SYNC_NONE || (target->flags & ~flags) != 0) {
+        return error_set(
+            error, TACTUS_MISUSE, "open options: sync or flags is out of range; see tactus.h"
+        );
+    }
+    if (target->compaction_depth > COMPACTION_DEPTH_MAX) {
         return error_set(
             error,
             TACTUS_MISUSE,
-            "open options: sync, flags or reserved is out of range; see tactus.h"
+            "open options: compaction_depth is %u; choose 1 to %u, or 0 for the default, %u",
+            target->compaction_depth,
+            (unsigned)COMPACTION_DEPTH_MAX,
+            (unsigned)COMPACTION_DEPTH_DEFAULT
         );
     }
     if (target->query_count_max == 0 || target->query_count_max > DATABASE_QUERIES_MAX) {

@@ -7,20 +7,19 @@
 
 #include "base/poison.h"
 
-/* Of reads it has as many in flight as the running compaction can ask for; writes come one block at
- * a time, and a few hide the device's latency. */
-enum { COMPACTOR_READS = 32, COMPACTOR_WRITES = 16 };
-static_assert(COMPACTOR_READS >= 3 * COMPACTION_READ_AHEAD, "all that is read ahead is in flight");
-
+/* Reads and writes in flight: what three tables have on their way, indexes included, and a few
+ * writes, which come one block at a time and hide the device's latency. Of depth 1, one of each. */
 static struct grid_view_options view_options(
-    struct compactor *compactor, struct reactor *reactor, uint32_t runs_max
+    struct compactor *compactor, struct reactor *reactor, const struct compactor_options *options
 )
 {
+    const uint32_t ahead = options->depth - 1;
+    assert(ahead < COMPACTION_DEPTH_MAX);
     return (struct grid_view_options){
         .reactor = reactor,
-        .pinned_frames_max = compaction_frames(runs_max),
-        .reads_max = COMPACTOR_READS,
-        .writes_max = COMPACTOR_WRITES,
+        .pinned_frames_max = compaction_frames(options->runs_max, options->depth),
+        .reads_max = max_u32(8 * ahead, 1),
+        .writes_max = max_u32(4 * ahead, 1),
         .fault = compactor == NULL ? NULL : &compactor->fault,
     };
 }
@@ -44,10 +43,10 @@ void compactor_start(struct compactor *compactor, void (*job)(void *context), vo
     maybe(status != TACTUS_OK);
 }
 
-uint32_t compactor_frames(uint32_t runs_max)
+uint32_t compactor_frames(const struct compactor_options *options)
 {
-    const struct grid_view_options options = view_options(NULL, NULL, runs_max);
-    return grid_view_frames(&options);
+    const struct grid_view_options view = view_options(NULL, NULL, options);
+    return grid_view_frames(&view);
 }
 
 void compactor_init(
@@ -55,12 +54,12 @@ void compactor_init(
     struct budget *budget,
     struct grid *owner,
     struct reactor *reactor,
-    uint32_t runs_max
+    const struct compactor_options *options
 )
 {
     if (has_reactor(compactor)) reactor = &compactor->reactor;
-    const struct grid_view_options options = view_options(compactor, reactor, runs_max);
-    grid_init_sharing(&compactor->grid, budget, owner, &options);
+    const struct grid_view_options view = view_options(compactor, reactor, options);
+    grid_init_sharing(&compactor->grid, budget, owner, &view);
 }
 
 void compactor_close(struct compactor *compactor)

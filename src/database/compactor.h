@@ -20,15 +20,19 @@ struct compactor {
     struct fault fault;     /* of the view: read when the worker is joined */
 };
 
+struct compactor_options {
+    uint32_t runs_max; /* of level 0 */
+    uint32_t depth;    /* 1 to COMPACTION_DEPTH_MAX */
+};
+
 /* Opens the way to the file, before any memory is taken. `owner` has its final place. */
 void compactor_open(struct compactor *compactor, const struct reactor *owner);
 
 /* Starts the thread. Without one, or where that fails, the writer's thread does the job. */
 void compactor_start(struct compactor *compactor, void (*job)(void *context), void *context);
 
-/* Frames that it adds to the owner's cache, for grid_options.view_frames_max. `runs_max`: of level
- * 0. */
-uint32_t compactor_frames(uint32_t runs_max);
+/* Frames that it adds to the owner's cache, for grid_options.view_frames_max. */
+uint32_t compactor_frames(const struct compactor_options *options);
 
 /* Takes its memory, right after the owner's grid. `reactor`: the owner's. */
 void compactor_init(
@@ -36,7 +40,7 @@ void compactor_init(
     struct budget *budget,
     struct grid *owner,
     struct reactor *reactor,
-    uint32_t runs_max
+    const struct compactor_options *options
 );
 
 /* Ends view, thread and reactor: before the owner's grid is closed, after the worker was joined and

@@ -82,12 +82,21 @@ static uint32_t cache_frames_of(const tactus_db *db, uint32_t pinned)
     return (uint32_t)min_u64(max_u64(unpinned, DATABASE_CACHE_FRAMES_MIN), most);
 }
 
+static struct compactor_options compactor_options_of(const tactus_db *db)
+{
+    const uint32_t depth = db->options.compaction_depth;
+    return (struct compactor_options){
+        .runs_max = db->sizing->runs_max[0],
+        .depth = depth == 0 ? COMPACTION_DEPTH_DEFAULT : depth,
+    };
+}
+
 void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *overlay)
 {
     const struct file_options *file = &db->superblock.options;
     const uint32_t scan_frames = scan_tree_frames(tree_level_runs_max(db->sizing->runs_max));
-    const uint32_t runs_max = db->sizing->runs_max[0];
-    const uint32_t pinned = FOREST_FRAMES + slice_frames(runs_max) + CHECKPOINT_FRAMES +
+    const struct compactor_options compactor = compactor_options_of(db);
+    const uint32_t pinned = FOREST_FRAMES + slice_frames(compactor.runs_max) + CHECKPOINT_FRAMES +
                             (db->query_count_max + 1) * scan_frames;
     const struct grid_options grid_options = {
         .reactor = &db->reactor,
@@ -95,14 +104,14 @@ void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *o
         .file_id = file->file_id,
         .cache_frames = cache_frames_of(db, pinned),
         .pinned_frames_max = pinned,
-        .view_frames_max = db->read_only ? 0 : compactor_frames(runs_max),
+        .view_frames_max = db->read_only ? 0 : compactor_frames(&compactor),
         .read_only = db->read_only,
         .fault = &db->fault,
     };
     budget_group(budget, "cache");
     grid_init(&db->grid, budget, &grid_options);
     if (!db->read_only) {
-        compactor_init(&db->compactor, budget, &db->grid, &db->reactor, runs_max);
+        compactor_init(&db->compactor, budget, &db->grid, &db->reactor, &compactor);
     }
     budget_group(budget, "free set");
     const struct checkpoint_options checkpoint_options = {
@@ -132,6 +141,7 @@ void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *o
         .fault = &db->fault,
         .compaction_grid = db->read_only ? NULL : &db->compactor.grid,
         .compaction_fault = &db->compactor.fault,
+        .compaction_depth = compactor.depth,
         .worker = &db->compactor.worker,
         .overlay_events = overlay,
     };

@@ -49,6 +49,7 @@ static void forest_init_half_bar(struct forest *forest, struct budget *budget)
         .growth_factor = sizing->growth_factor,
         .runs_max = sizing->runs_max[0],
         .record_size_max = record_size_max,
+        .compaction_depth = forest->options.compaction_depth,
     };
     budget_group(budget, "compaction");
     half_bar_init(&forest->half_bar, budget, &options);

@@ -42,6 +42,7 @@ struct forest_options {
     struct fault *fault;
     struct grid *compaction_grid; /* the view that instalments use; NULL: read-only */
     struct fault *compaction_fault;
+    uint32_t compaction_depth;      /* 1 to COMPACTION_DEPTH_MAX */
     struct worker *worker;          /* runs forest_instalment(); closed: the writer's thread does */
     const uint32_t *overlay_events; /* of each collection, in the journal; NULL: for writing */
 };

@@ -27,6 +27,7 @@ void half_bar_init(
         .block_size = options->block_size,
         .growth_factor = options->growth_factor,
         .runs_max = options->runs_max,
+        .depth = options->compaction_depth,
     };
     compaction_pool_init(&half_bar->pool, budget, &pool);
 }

@@ -37,6 +37,7 @@ struct half_bar_options {
     uint32_t growth_factor;
     uint32_t runs_max; /* of level 0 */
     uint32_t record_size_max;
+    uint32_t compaction_depth;
 };
 
 /* Of this process; decides nothing. */

@@ -15,13 +15,20 @@ void compaction_pool_init(
     const struct compaction_pool_options *options
 )
 {
-    *pool = (struct compaction_pool
-    ){.grid = options->grid, .supply = options->supply, .fault = options->fault};
+    assert(options->depth >= 1 && options->depth <= COMPACTION_DEPTH_MAX);
+    *pool = (struct compaction_pool){
+        .grid = options->grid,
+        .supply = options->supply,
+        .fault = options->fault,
+        .read_ahead = options->depth - 1,
+    };
     pool->block = budget_take(budget, 1, options->block_size, 64);
     const uint32_t tables = compaction_tables_max(options->growth_factor, options->runs_max);
     pool->taken = budget_take(budget, tables, sizeof *pool->taken, 8);
     if (options->runs_max > 1) {
-        slice_merge_init(&pool->slices, budget, options->runs_max, options->block_size);
+        slice_merge_init(
+            &pool->slices, budget, options->runs_max, options->block_size, pool->read_ahead
+        );
     }
     pool->a.stage = TABLE_CURSOR_IDLE;
     pool->b[0].stage = TABLE_CURSOR_IDLE;
@@ -52,7 +59,7 @@ static void cursor_begin(
         .info = table,
         .key = table->key_min,
         .descending = false,
-        .read_ahead = COMPACTION_READ_AHEAD,
+        .read_ahead = tree->options.shared->compaction->read_ahead,
     };
     table_cursor_start(cursor, &options);
 }
@@ -535,19 +542,30 @@ static enum progress side_a_prepare(struct compaction *compaction, struct side *
     return cursor_prepare(compaction, &pool->a, pool->a_position, pool->a_consumed, side);
 }
 
-/* The current table of B has ended: its neighbour, whose index is on its way, takes its place. */
-static void side_b_next_table(struct compaction *compaction, struct compaction_pool *pool)
+/* Starts on the current table of B, and on the one after it if anything is read ahead. */
+static void side_b_begin(struct compaction *compaction, struct compaction_pool *pool)
 {
     const struct manifest_run *b = run_b_of(compaction);
+    struct table_cursor *current = &pool->b[pool->b_current];
+    if (pool->b_left > 0 && current->stage == TABLE_CURSOR_IDLE) {
+        cursor_begin(current, compaction, pool->b_table);
+    }
+    if (pool->b_left <= 1 || pool->read_ahead == 0) return;
+    cursor_begin(&pool->b[pool->b_current ^ 1], compaction, manifest_run_next(b, pool->b_table));
+}
+
+/* The current table of B has ended: its neighbour, which may be on its way, takes its place. */
+static void side_b_next_table(struct compaction *compaction, struct compaction_pool *pool)
+{
     assert(pool->b_left > 0);
     assert(pool->b_position == 0);
     table_cursor_stop(&pool->b[pool->b_current]);
     pool->b_left -= 1;
     pool->b_consumed = 0;
-    pool->b_table = pool->b_left == 0 ? NULL : manifest_run_next(b, pool->b_table);
+    pool->b_table =
+        pool->b_left == 0 ? NULL : manifest_run_next(run_b_of(compaction), pool->b_table);
     pool->b_current ^= 1;
-    if (pool->b_left <= 1) return;
-    cursor_begin(&pool->b[pool->b_current ^ 1], compaction, manifest_run_next(b, pool->b_table));
+    side_b_begin(compaction, pool);
 }
 
 static enum progress side_b_prepare(struct compaction *compaction, struct side *side)
@@ -556,7 +574,7 @@ static enum progress side_b_prepare(struct compaction *compaction, struct side *
     while (pool->b_left > 0) { /* at most b_count turns */
         struct table_cursor *current = &pool->b[pool->b_current];
         struct table_cursor *next = &pool->b[pool->b_current ^ 1];
-        if (pool->b_left > 1 && table_cursor_advance(next) == PROGRESS_FAILED) {
+        if (next->stage != TABLE_CURSOR_IDLE && table_cursor_advance(next) == PROGRESS_FAILED) {
             return PROGRESS_FAILED;
         }
         const enum progress progress =
@@ -727,11 +745,7 @@ void compaction_begin(struct compaction *compaction)
         slice_merge_begin(&pool->slices, &slice);
     }
     if (compaction->a != NULL) cursor_begin(&pool->a, compaction, compaction->a);
-    if (compaction->b_count > 0) cursor_begin(&pool->b[0], compaction, compaction->b_first);
-    if (compaction->b_count > 1) {
-        const struct manifest_run *b = run_b_of(compaction);
-        cursor_begin(&pool->b[1], compaction, manifest_run_next(b, compaction->b_first));
-    }
+    side_b_begin(compaction, pool);
     compaction->stage = COMPACTION_RUNNING;
 }
 

@@ -46,16 +46,18 @@
 
 struct tree;
 
-enum {
-    COMPACTION_READ_AHEAD = 4, /* value blocks asked for ahead, each side */
-};
+/* How much of its input a compaction has at hand or on its way: so many value blocks of each
+ * table. Of depth 1 it asks for nothing before it needs it. The depth decides what is waited for,
+ * and no order, address or byte. */
+enum { COMPACTION_DEPTH_DEFAULT = 5, COMPACTION_DEPTH_MAX = TABLE_READ_AHEAD_MAX + 1 };
 
 /* The most frames that the running compaction pins at once, for grid_options.pinned_frames_max: a
  * table of A, or of each run of A, one of B and the next one of B, and the table being built. */
-static inline uint32_t compaction_frames(uint32_t runs_max)
+static inline uint32_t compaction_frames(uint32_t runs_max, uint32_t depth)
 {
-    return 3 * (TABLE_CURSOR_FRAMES + COMPACTION_READ_AHEAD) + TABLE_BUILDER_FRAMES +
-           slice_merge_frames(runs_max);
+    const uint32_t tables = depth == 1 ? 2 : 3;
+    return tables * (TABLE_CURSOR_FRAMES + depth - 1) + TABLE_BUILDER_FRAMES +
+           slice_merge_frames(runs_max, depth - 1);
 }
 
 enum half_bar_half { HALF_BAR_FIRST, HALF_BAR_SECOND };
@@ -71,6 +73,7 @@ struct compaction_pool {
     struct grid *grid;           /* borrowed, as are these */
     struct block_supply *supply; /* of the beat that is worked on */
     struct fault *fault;
+    uint32_t read_ahead; /* value blocks of each table asked for ahead: depth - 1 */
 
     /* Side A where it is the immutable table, or a slice of several runs: these are merged, a piece
      * at a time, into `block`, or into the slice's. */
@@ -81,7 +84,8 @@ struct compaction_pool {
     void *block;             /* of block_size bytes; borrowed from the memory budget */
 
     struct table_cursor a;    /* side A where it is a table */
-    struct table_cursor b[2]; /* the current table of B, and the next: its index is on its way */
+    struct table_cursor b[2]; /* the current table of B, and the next: its index is on its way,
+                                 if anything is read ahead */
     const struct table_info *b_table; /* the current one; NULL: none is left */
     uint32_t b_left;     /* tables of B that are not consumed, the current one included */
     uint32_t b_current;  /* which of the two cursors is at b_table */
@@ -103,6 +107,7 @@ struct compaction_pool_options {
     uint32_t block_size;
     uint32_t growth_factor;
     uint32_t runs_max; /* of level 0 */
+    uint32_t depth;    /* 1 to COMPACTION_DEPTH_MAX */
 };
 
 /* Takes little from the budget: most blocks that it needs are frames of the grid. */

@@ -6,10 +6,15 @@
 #include "base/poison.h"
 
 void slice_merge_init(
-    struct slice_merge *merge, struct budget *budget, uint32_t runs_max, uint32_t block_size
+    struct slice_merge *merge,
+    struct budget *budget,
+    uint32_t runs_max,
+    uint32_t block_size,
+    uint32_t read_ahead
 )
 {
-    *merge = (struct slice_merge){.stream_capacity = runs_max};
+    *merge = (struct slice_merge
+    ){.stream_capacity = runs_max, .read_ahead = slice_merge_read_ahead(read_ahead)};
     merge->streams = budget_take(budget, runs_max, sizeof(struct slice_stream), 64);
     merge->block = budget_take(budget, 1, block_size, 64);
     if (budget_is_measuring(budget)) return;
@@ -25,7 +30,7 @@ static void stream_start_cursor(struct slice_merge *merge, struct slice_stream *
         .grid = merge->grid,
         .info = stream->input->table,
         .key = stream->input->table->key_min,
-        .read_ahead = SLICE_READ_AHEAD,
+        .read_ahead = merge->read_ahead,
     };
     table_cursor_start(&stream->cursor, &options);
 }

@@ -18,7 +18,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SLICE_READ_AHEAD = 1 }; /* value blocks asked for ahead, of each run */
+/* Value blocks asked for ahead of each run, where a compaction asks for `read_ahead` of a table: a
+ * part of them, since a slice has many runs. */
+static inline uint32_t slice_merge_read_ahead(uint32_t read_ahead)
+{
+    return (read_ahead + 3) / 4;
+}
 
 /* One run's tables, of which the slice takes something. */
 struct slice_stream {
@@ -40,6 +45,7 @@ struct slice_merge {
 
     struct slice_stream *streams; /* stream_capacity, borrowed from the budget, like block */
     uint32_t stream_capacity;
+    uint32_t read_ahead;         /* value blocks, of each stream */
     uint32_t stream_count;       /* newest first */
     struct slice_stream *hungry; /* that the last record was taken from; NULL: none was */
     uint8_t *block;              /* of a value block's size */
@@ -56,13 +62,18 @@ struct slice_merge {
     const char *fault;
 };
 
-/* Takes room for slices of a level with this runs_max. */
+/* Takes room for slices of a level with this runs_max. `read_ahead`: of the compaction. */
 void slice_merge_init(
-    struct slice_merge *merge, struct budget *budget, uint32_t runs_max, uint32_t block_size
+    struct slice_merge *merge,
+    struct budget *budget,
+    uint32_t runs_max,
+    uint32_t block_size,
+    uint32_t read_ahead
 );
-static inline uint32_t slice_merge_frames(uint32_t runs_max)
+static inline uint32_t slice_merge_frames(uint32_t runs_max, uint32_t read_ahead)
 {
-    return runs_max == 1 ? 0 : runs_max * (TABLE_CURSOR_FRAMES + SLICE_READ_AHEAD);
+    if (runs_max == 1) return 0;
+    return runs_max * (TABLE_CURSOR_FRAMES + slice_merge_read_ahead(read_ahead));
 }
 
 struct slice_merge_options {

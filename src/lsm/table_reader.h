@@ -73,7 +73,7 @@ void table_lookup_end(struct table_lookup *lookup);
 /* ---- Blocks in order ------------------------------------------------------------------------ */
 
 enum {
-    TABLE_READ_AHEAD_MAX = 8,
+    TABLE_READ_AHEAD_MAX = 7,
     TABLE_CURSOR_FRAMES = 4, /* root, leaf, value block, next leaf: and one a block of read-ahead */
 };
 

@@ -71,7 +71,7 @@ static const struct line lines[] = {
     FIELD(tactus_open_options, view_count_max),
     FIELD(tactus_open_options, query_count_max),
     FIELD(tactus_open_options, flags),
-    FIELD(tactus_open_options, reserved),
+    FIELD(tactus_open_options, compaction_depth),
     FIELD(tactus_open_options, schema),
     FIELD(tactus_open_options, create),
 

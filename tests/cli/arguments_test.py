@@ -84,6 +84,20 @@ def test_sizes_and_numbers_are_read_or_refused():
     fail(2, "plan")
     fail(2, "plan", "--schema", "schema", "--io", "floppy")
     fail(2, "plan", "--schema", "schema", "--worker", "perhaps")
+    for bad in ("0", "9", "many", "-1"):
+        fail(2, "plan", "--schema", "schema", "--compaction-depth", bad)
+
+
+def test_the_plan_counts_what_compaction_has_under_way():
+    pathlib.Path("schema").write_text(SCHEMA)
+    words = "plan --schema schema --format json".split()
+    plans = [
+        json.loads(succeed(*words, *more).out)
+        for more in ([], *(["--compaction-depth", str(depth)] for depth in (1, 5, 8)))
+    ]
+    default, least, same, most = (plan["memory_bytes"] for plan in plans)
+    expect(least < default == same < most, plans)
+    expect(most - default >= 32768 * 3 * (8 + 4), plans)
 
 
 def test_zero_is_no_default():

@@ -519,6 +519,7 @@ static void model_run(uint64_t seed, uint32_t runs_max)
       .record_max = (uint32_t)random_range(&model.random, 8, 64),
       .bar_beats = 4,
       .runs_max = runs_max,
+      .compaction_depth = (uint32_t)(seed % (COMPACTION_DEPTH_MAX + 1)),
       .block_count_max = 16384,
       .cache_frames = (uint32_t)random_range(&model.random, 1, 64)};
     model.oracle = calloc(KEYS_MAX, sizeof *model.oracle);

@@ -1,6 +1,6 @@
 /* One history must come to the same bytes, however it is run: in one go, with clean reopens,
  * through crashes and recoveries; whatever the cache, the order in which the disk finishes, the
- * sync mode.
+ * sync mode, and how much compaction has under way.
  *
  * The history is engine_model.h's. A first run writes down what the file holds after every complete
  * checkpoint (the checkpoint's state, a digest of each allocated block up to its size, the free
@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "base/integer.h"
 #include "database/database.h"
 #include "support/simulated_disk.h"
 #include "support/test.h"
@@ -44,13 +45,20 @@ struct history {
 /* How a run differs from others. */
 struct manner {
     uint64_t cache_bytes;
+    uint32_t depth; /* of compaction, until a reopen draws another; 0: the default */
     uint32_t sync;
     bool in_order;
     bool at_submission;
-    uint32_t reopens;  /* one step in so many is followed by a reopen; 0: never */
-    uint32_t crashes;  /* likewise by a run into a crash */
-    uint32_t slow;     /* one request in so many takes long; 0: none, 1: each of the superblock */
-    uint32_t runs_max; /* of level 0: not a manner, but an option of the file */
+    uint32_t reopens; /* one step in so many is followed by a reopen; 0: never */
+    uint32_t crashes; /* likewise by a run into a crash */
+    uint32_t slow;    /* one request in so many takes long; 0: none, 1: each of the superblock */
+};
+
+/* Options of the file: each of them has histories of its own. */
+static const uint32_t settings[][TACTUS_LEVELS] = {
+    {1, 1, 1, 1, 1, 1, 1},
+    {8, 1, 1, 1, 1, 1, 1},
+    {2, 1, 1, 1, 1, 1, 1},
 };
 
 /* Longer than all the beats until an effect. */
@@ -183,9 +191,10 @@ static void make_slow(struct simulated_disk *disk, uint32_t slow, struct random 
     }
 }
 
-static void reopen(struct model *model, struct simulated_disk *disk)
+static void reopen(struct model *model, struct simulated_disk *disk, struct random *random)
 {
     struct reactor reactor;
+    model->options.compaction_depth = (uint32_t)random_below(random, COMPACTION_DEPTH_MAX + 1);
     simulated_disk_open(&reactor, disk);
     EXPECT(model_open(model, &reactor) == TACTUS_OK);
     model_recover(model);
@@ -216,20 +225,27 @@ static void run_into_crash(struct model *model, struct simulated_disk *disk, str
     simulated_disk_crash(disk, simulated_disk_outcome(disk, index));
     crash_count += 1;
     if (random_chance(random, 1, 2)) read_only(model, disk);
-    reopen(model, disk);
+    reopen(model, disk, random);
 }
 
-static void run(uint64_t seed, struct manner manner, struct history *history, struct random *random)
+static void run(
+    uint64_t seed,
+    const uint32_t runs_max[TACTUS_LEVELS],
+    struct manner manner,
+    struct history *history,
+    struct random *random
+)
 {
     const bool first = history->count == 0;
-    const struct model_options options = {
+    struct model_options options = {
         .seed = seed,
         .sync = manner.sync,
         .checkpoints = seed % 3 == 0 ? 70 : 15,
         .cache_bytes = manner.cache_bytes,
         .batch_max = seed % 2 == 0 ? 32 : 96,
-        .runs_max = manner.runs_max,
+        .compaction_depth = manner.depth,
     };
+    memcpy(options.runs_max, runs_max, sizeof options.runs_max);
     const struct simulated_disk_options disk_options = {
         .seed = random_u64(random),
         .size_max = UINT64_C(1) << 30,
@@ -252,7 +268,7 @@ static void run(uint64_t seed, struct manner manner, struct history *history, st
             /* What is closed is durable. */
             model->states[0] = model->now;
             model->state_count = 1;
-            reopen(model, disk);
+            reopen(model, disk, random);
             look(model, disk, history, first);
         }
         if (manner.crashes != 0 && random_chance(random, 1, manner.crashes)) {
@@ -268,19 +284,23 @@ static void run(uint64_t seed, struct manner manner, struct history *history, st
     simulated_disk_free(disk);
 }
 
-static void run_seed(uint64_t seed, uint32_t runs_max)
+static void run_seed(uint64_t seed, const uint32_t runs_max[TACTUS_LEVELS])
 {
     test_seed_begin(seed);
     struct random random;
     random_init(&random, seed);
     struct history *history = calloc(1, sizeof *history);
     EXPECT(history != NULL);
-    const struct manner plain = {.cache_bytes = 1 << 20, .in_order = true, .runs_max = runs_max};
-    run(seed, plain, history, &random);
+    const struct manner plain = {.cache_bytes = 1 << 20, .in_order = true};
+    run(seed, runs_max, plain, history, &random);
     EXPECT(history->count > 0);
 
-    struct manner manners[] = {
-        {.cache_bytes = 0},
+    const uint32_t large = COMPACTION_DEPTH_MAX;
+    const struct manner manners[] = {
+        {.cache_bytes = 0, .depth = 1},
+        {.cache_bytes = 0, .depth = large},
+        {.cache_bytes = 1 << 20, .depth = 1, .in_order = true},
+        {.cache_bytes = 1 << 22, .depth = large, .at_submission = true},
         {.cache_bytes = 0, .at_submission = true, .sync = TACTUS_SYNC_NONE},
         {.cache_bytes = 1 << 22, .sync = TACTUS_SYNC_INTERVAL},
         {.cache_bytes = 0, .reopens = 12, .in_order = true},
@@ -292,11 +312,10 @@ static void run_seed(uint64_t seed, uint32_t runs_max)
         {.cache_bytes = 1 << 20, .slow = 1, .sync = TACTUS_SYNC_NONE, .reopens = 9},
         {.cache_bytes = 1 << 20, .slow = 1, .crashes = 9},
         {.cache_bytes = 0, .slow = 60, .sync = TACTUS_SYNC_NONE},
+        {.cache_bytes = 0, .slow = 60, .depth = 1},
     };
-    for (uint32_t index = 0; index < sizeof manners / sizeof manners[0]; index += 1) {
-        manners[index].runs_max = runs_max;
-        run(seed, manners[index], history, &random);
-    }
+    for (uint32_t index = 0; index < COUNT_OF(manners); index += 1)
+        run(seed, runs_max, manners[index], history, &random);
     free(history);
 }
 
@@ -304,7 +323,7 @@ TEST(determinism, one_history_has_one_image_however_it_is_run)
 {
     const struct test_seeds seeds = test_seeds(6);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1)
-        run_seed(seed, 1);
+        run_seed(seed, settings[0]);
     printf(
         "determinism: %llu images compared, %llu checkpoints compared, %llu crashes; %llu "
         "checkpoints written, %llu of them waited for\n",
@@ -327,21 +346,22 @@ TEST(determinism, another_history_has_another_image)
     struct history *histories = calloc(2, sizeof *histories);
     EXPECT(histories != NULL);
     const struct manner plain = {.cache_bytes = 1 << 20};
-    run(2, plain, &histories[0], &random);
-    run(4, plain, &histories[1], &random);
+    run(2, settings[0], plain, &histories[0], &random);
+    run(4, settings[0], plain, &histories[1], &random);
     const struct image *a = &histories[0].images[histories[0].count - 1];
     const struct image *b = &histories[1].images[histories[1].count - 1];
     EXPECT(!checksum_equal(a->blocks, b->blocks));
     free(histories);
 }
 
-TEST(determinism, of_several_runs_in_level_0_is_the_same)
+TEST(determinism, of_several_runs_in_a_level_is_the_same)
 {
-    const struct test_seeds seeds = test_seeds(3);
+    const uint32_t several = COUNT_OF(settings) - 1;
+    const struct test_seeds seeds = test_seeds(several + 1);
     slice_count = 0;
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1)
-        run_seed(seed, seed % 2 == 0 ? 2 : 8);
-    EXPECT(slice_count > 0 || seeds.count < 3);
+        run_seed(seed, settings[1 + seed % several]);
+    EXPECT(slice_count > 0 || seeds.count <= several);
 }
 
 TEST_MAIN()

@@ -109,7 +109,8 @@ static void run_seed(uint64_t seed)
         .cache_bytes = random_chance(&random, 1, 2) ? 0 : 1 << 20,
         .batch_max = random_chance(&random, 1, 2) ? 32 : 96,
         .queued = random_chance(&random, 1, 2) ? 7 : 0,
-        .runs_max = runs[seed % 4],
+        .runs_max = {runs[seed % 4]},
+        .compaction_depth = (uint32_t)(seed % (COMPACTION_DEPTH_MAX + 1)),
     };
     struct model *model = model_new(&options);
     struct simulated_disk *disk = disk_new(seed);

@@ -25,7 +25,7 @@ static struct tactus_create_options create_options(const struct model *model)
     create.batch_max = model->options.batch_max;
     create.bar_beats = 4;
     create.growth_factor = 4;
-    create.runs_max[0] = model->options.runs_max;
+    memcpy(create.runs_max, model->options.runs_max, sizeof create.runs_max);
     create.journal_bytes = 1 << 20;
     create.size_max = UINT64_C(256) << 20;
     create.file_id = (struct tactus_u128){.low = 7, .high = 9};
@@ -81,6 +81,7 @@ static enum tactus_status open_with(struct model *model, struct reactor *reactor
     open.sync = model->options.sync;
     open.cache_bytes = model->options.cache_bytes;
     open.query_count_max = 2;
+    open.compaction_depth = model->options.compaction_depth;
     open.flags = flags;
     struct tactus_error error = {0};
     const enum tactus_status status = database_open(reactor, &open, &error, &model->db);

@@ -52,9 +52,10 @@ struct model_options {
     uint32_t sync;        /* enum tactus_sync */
     uint32_t checkpoints; /* one item in so many is a checkpoint; 0: none */
     uint64_t cache_bytes;
+    uint32_t compaction_depth; /* 0: the default */
     uint32_t batch_max;
-    uint32_t queued;   /* of eight commits so many are only started */
-    uint32_t runs_max; /* of level 0; 0: 1 */
+    uint32_t queued;                  /* of eight commits so many are only started */
+    uint32_t runs_max[TACTUS_LEVELS]; /* 0: 1 */
 };
 
 struct model {

@@ -9,6 +9,11 @@
 
 #include "base/poison.h"
 
+static uint32_t depth_of(const struct lsm_fixture_options *options)
+{
+    return options->compaction_depth == 0 ? COMPACTION_DEPTH_DEFAULT : options->compaction_depth;
+}
+
 static uint32_t level_runs_max(const struct lsm_fixture_options *options)
 {
     const uint32_t runs_max = options->runs_max == 0 ? 1 : options->runs_max;
@@ -21,7 +26,7 @@ static struct storage_fixture_options storage_options(const struct lsm_fixture_o
     return (struct storage_fixture_options){
         .block_count_max = options->block_count_max,
         .cache_frames = options->cache_frames,
-        .pinned_frames_max = MANIFEST_LOG_FRAMES + compaction_frames(runs_max) +
+        .pinned_frames_max = MANIFEST_LOG_FRAMES + compaction_frames(runs_max, depth_of(options)) +
                              slice_frames(runs_max) + scan_tree_frames(level_runs_max(options)) +
                              LSM_FIXTURE_LOOKUPS * LOOKUP_FRAMES + 1,
         .read_only = options->overlay_count > 0,
@@ -92,7 +97,8 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
         .fault = &storage->fault,
         .block_size = storage->layout.block_size,
         .growth_factor = options->growth_factor,
-        .runs_max = options->runs_max};
+        .runs_max = options->runs_max,
+        .depth = depth_of(options)};
     compaction_pool_init(&fixture->pool, budget, &pool);
     tree_init(&fixture->tree, budget, &tree);
     scan_tree_init(&fixture->scan, budget, &scan);

@@ -13,10 +13,11 @@ struct lsm_fixture_options {
     bool point_lookups;
     uint32_t record_max;
     uint32_t bar_beats;
-    uint32_t growth_factor; /* 0: 4 */
-    uint32_t runs_max;      /* of level 0; 0: 1 */
-    uint32_t tables_max;    /* 0: 1024 */
-    uint32_t overlay_count; /* > 0: read-only */
+    uint32_t growth_factor;    /* 0: 4 */
+    uint32_t runs_max;         /* of level 0; 0: 1 */
+    uint32_t tables_max;       /* 0: 1024 */
+    uint32_t compaction_depth; /* 0: the default */
+    uint32_t overlay_count;    /* > 0: read-only */
     bool coalesces;
     uint32_t cache_frames;    /* 0: 8 */
     uint64_t block_count_max; /* 0: 8192 */

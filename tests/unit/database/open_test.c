@@ -204,7 +204,8 @@ TEST(open, options_of_an_open_out_of_their_range_are_refused)
     } while (0)
     REFUSED(sync, 3, "sync");
     REFUSED(flags, 8, "flags");
-    REFUSED(reserved, 1, "reserved");
+    REFUSED(compaction_depth, 9, "compaction_depth is 9; choose 1 to 8");
+    REFUSED(compaction_depth, UINT32_MAX, "compaction_depth");
     REFUSED(query_count_max, 0, "query_count_max is 0");
     REFUSED(query_count_max, 65, "1 to 64");
     REFUSED(cache_bytes, UINT64_MAX, "cache_bytes");

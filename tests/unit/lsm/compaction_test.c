@@ -10,17 +10,23 @@ static struct lsm_fixture fixture;
 static struct simulated_disk *disk;
 static struct lsm_fixture_options options;
 
-static void begin(enum tree_usage usage)
+static void begin_with(enum tree_usage usage, uint32_t record_max, uint32_t depth)
 {
     options = (struct lsm_fixture_options
     ){.shape = usage == TREE_INDEX ? record_shape_index64() : record_shape_id64(),
       .usage = usage,
       .point_lookups = usage == TREE_GENERAL,
-      .record_max = RECORD_MAX,
+      .record_max = record_max,
+      .compaction_depth = depth,
       .bar_beats = BAR};
     disk = lsm_fixture_disk(1, &options);
     lsm_fixture_begin(&fixture, disk, &options);
     lsm_fixture_create(&fixture);
+}
+
+static void begin(enum tree_usage usage)
+{
+    begin_with(usage, RECORD_MAX, 0);
 }
 
 static void end(void)
@@ -665,6 +671,69 @@ TEST(compaction, lets_go_of_index_blocks_with_the_last_value_block)
     bar(); /* applies it */
     EXPECT(fixture.tree.manifest.levels[0].record_count == 500);
     end();
+}
+
+/* ---- Depth ----------------------------------------------------------------------------------- */
+
+/* Most reads in flight while an immutable table is merged with two tables larger than
+ * the cache. */
+static uint32_t reads_in_flight_max(struct compaction *compaction)
+{
+    struct grid *grid = &fixture.storage.grid;
+    uint32_t most = 0;
+    enum progress progress;
+    do {
+        progress = compaction_advance(compaction, UINT64_MAX);
+        most = max_u32(most, grid->reads_in_flight);
+        if (progress == PROGRESS_WAIT) grid_wait(grid);
+    } while (progress == PROGRESS_WAIT);
+    EXPECT(progress == PROGRESS_DONE);
+    return most;
+}
+
+static struct checksum merge_in_depth(uint32_t depth, uint32_t *reads_max)
+{
+    begin_with(TREE_GENERAL, 4000, depth);
+    for (uint64_t first = 1; first < 32000; first += 4000) {
+        put_range(first, 4000);
+        beat();
+    }
+    bar();
+    EXPECT(count_of(0) == 2);
+    put_range(500, 1);
+    put_range(31000, 1);
+    bar();
+    beat();
+    beat(); /* the second half-bar opens */
+
+    struct compaction *flush = &fixture.tree.compactions[0];
+    EXPECT(compaction_is_selected(flush) && flush->b_count == 2);
+    struct grid *grid = &fixture.storage.grid;
+    struct free_set_reservation reservation;
+    const uint64_t blocks = compaction_block_count_max(flush, compaction_record_count(flush));
+    EXPECT(free_set_reserve(&grid->free_set, blocks, &reservation));
+    block_supply_fill(&fixture.supply, &grid->free_set, &reservation);
+    compaction_begin(flush);
+    EXPECT(fixture.pool.b[0].stage != TABLE_CURSOR_IDLE);
+    EXPECT((fixture.pool.b[1].stage == TABLE_CURSOR_IDLE) == (depth == 1));
+    *reads_max = reads_in_flight_max(flush);
+    EXPECT(block_supply_settle(&fixture.supply, grid, &reservation) == TACTUS_OK);
+    EXPECT(lsm_fixture_bar(&fixture, true) == TACTUS_OK); /* applies it */
+    const struct checksum image = lsm_fixture_image(&fixture);
+    end();
+    return image;
+}
+
+TEST(compaction, has_as_much_under_way_as_it_is_told_and_writes_the_same)
+{
+    uint32_t reads_max = 0;
+    const struct checksum image = merge_in_depth(1, &reads_max);
+    EXPECT(reads_max == 1);
+    for (uint32_t depth = 2; depth <= COMPACTION_DEPTH_MAX; depth += 1) {
+        EXPECT(checksum_equal(merge_in_depth(depth, &reads_max), image));
+        EXPECT(reads_max >= depth);
+        EXPECT(reads_max <= 2 * (depth + 1));
+    }
 }
 
 TEST_MAIN()
