@@ -108,6 +108,7 @@ struct images {
     uint32_t count;
     uint64_t compared;
     uint64_t kills;
+    uint64_t replayed; /* ops, by those that came after a kill */
 };
 
 static struct images *images;
@@ -399,6 +400,9 @@ static void run_killed(
     EXPECT(child >= 0);
     if (child == 0) {
         tactus_db *db = open_file(&life, setting);
+        struct tactus_stats stats = {.struct_bytes = sizeof stats};
+        tactus_stats(db, &stats);
+        images->replayed += stats.replayed_ops;
         const uint64_t first = last_step(db) + 1;
         const uint64_t last = min_u64(first - 1 + steps, step_count());
         run_steps(db, &life, first, last);
@@ -486,7 +490,9 @@ static void run_setting(const struct setting *setting)
         run(manner, setting);
         printf("image: runs %s, %s: %u images", setting->name, manner->name, images->count);
         printf(", %" PRIu64 " compared, ", images->compared);
-        printf("%" PRIu64 " kills\n", images->kills);
+        printf("%" PRIu64 " kills, ", images->kills);
+        printf("%" PRIu64 " ops replayed\n", images->replayed);
+        EXPECT(manner->kills == 0 || images->replayed > 0);
     }
     EXPECT(images->count > CHECKPOINTS);
     expect_rich(setting, &images->list[images->count - 1].history);
