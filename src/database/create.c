@@ -85,6 +85,7 @@ static void creation_init(struct creation *creation, struct budget *budget, stru
         .reactor = reactor,
         .layout = &creation->layout,
         .file_id = creation->superblock.options.file_id,
+        .keep = creation->superblock.options.keep,
         .cache_frames = DATABASE_CACHE_FRAMES_MIN,
         .pinned_frames_max = CREATE_FRAMES,
         .fault = &creation->fault,

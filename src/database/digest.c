@@ -142,11 +142,15 @@ static enum tactus_status add_block(
 static enum tactus_status add_blocks(tactus_db *db, struct checksum_stream *stream, uint8_t *block)
 {
     const struct checkpoint_state *checkpoint = &db->superblock.checkpoint;
-    const uint64_t word_count = checkpoint->acquired.size / 8;
-    const uint64_t released_count = checkpoint->released.size / 8;
-    for (uint64_t word = 0; word < word_count; word += 1) {
-        uint64_t bits = load_u64(db->checkpoint.acquired + word * 8);
-        if (word < released_count) bits &= ~load_u64(db->checkpoint.released + word * 8);
+    const struct free_set_words words = {
+        .acquired = db->checkpoint.acquired,
+        .released = db->checkpoint.released,
+        .acquired_count = checkpoint->acquired.size / 8,
+        .released_count = checkpoint->released.size / 8,
+    };
+    for (uint64_t word = 0; word < words.acquired_count; word += 1) {
+        uint64_t bits = load_u64(words.acquired + word * 8);
+        bits &= ~free_set_words_released(&words, word);
         for (; bits != 0; bits &= bits - 1) { /* ends: each turn clears a bit */
             const uint64_t address = word * 64 + (uint64_t)__builtin_ctzll(bits) + 1;
             TRY(add_block(db, stream, block, address));

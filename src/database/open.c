@@ -102,6 +102,7 @@ void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *o
         .reactor = &db->reactor,
         .layout = &db->layout,
         .file_id = file->file_id,
+        .keep = db->sizing->keep,
         .cache_frames = cache_frames_of(db, pinned),
         .pinned_frames_max = pinned,
         .view_frames_max = db->read_only ? 0 : compactor_frames(&compactor),

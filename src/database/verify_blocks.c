@@ -297,17 +297,12 @@ static void verify_state(struct verify *verify)
     verify_block_fault(verify, &want, what);
 }
 
-static void mark_words(
-    struct verify *verify, const uint8_t *words, uint64_t word_count, enum verify_mark mark
-)
+static void mark_word(struct verify *verify, uint64_t word, uint64_t bits, enum verify_mark mark)
 {
-    for (uint64_t word = 0; word < word_count; word += 1) {
-        uint64_t bits = load_u64(words + word * 8);
-        for (; bits != 0; bits &= bits - 1) { /* ends: each turn clears a bit */
-            const uint64_t address = word * 64 + (uint64_t)__builtin_ctzll(bits) + 1;
-            assert(address <= verify->block_count);
-            verify->marks[address] |= (uint8_t)mark;
-        }
+    for (; bits != 0; bits &= bits - 1) { /* ends: each turn clears a bit */
+        const uint64_t address = word * 64 + (uint64_t)__builtin_ctzll(bits) + 1;
+        assert(address <= verify->block_count);
+        verify->marks[address] |= (uint8_t)mark;
     }
 }
 
@@ -319,7 +314,10 @@ static void verify_free_set(struct verify *verify)
     uint8_t *acquired = trailer_read(verify, BLOCK_FREE_SET, &checkpoint->acquired, MARK_OWN);
     uint8_t *released = trailer_read(verify, BLOCK_FREE_SET, &checkpoint->released, MARK_OWN);
     if (acquired != NULL && released != NULL) {
-        const struct free_set set = {.block_count_max = verify->bootstrap.layout.block_count_max};
+        const struct free_set set = {
+            .block_count_max = verify->bootstrap.layout.block_count_max,
+            .keep = verify->bootstrap.superblock.options.keep,
+        };
         const struct free_set_words words = {
             .acquired = acquired,
             .released = released,
@@ -330,11 +328,12 @@ static void verify_free_set(struct verify *verify)
         if (checkpoint->acquired.size % 8 != 0 || checkpoint->released.size % 8 != 0) {
             what = "the free set is not in whole words";
         }
-        if (what == NULL) {
-            mark_words(verify, acquired, words.acquired_count, MARK_ACQUIRED);
-            mark_words(verify, released, words.released_count, MARK_RELEASED);
-            verify->has_free_set = true;
-        } else {
+        for (uint64_t word = 0; what == NULL && word < words.acquired_count; word += 1) {
+            mark_word(verify, word, load_u64(acquired + word * 8), MARK_ACQUIRED);
+            mark_word(verify, word, free_set_words_released(&words, word), MARK_RELEASED);
+        }
+        verify->has_free_set = what == NULL;
+        if (what != NULL) {
             verify_block_fault(verify, &want, what);
         }
     }

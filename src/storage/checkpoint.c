@@ -8,6 +8,8 @@
 
 #include "base/poison.h"
 
+static_assert((uint32_t)KEEP_MAX == FREE_SET_KEEP_MAX, "a file's keep fits the free set");
+
 /* Trailer blocks of a capture with so many bytes of state, if `highest` is the highest address that
  * is acquired before it. The state's own blocks may lie above that, and then lengthen the sets. */
 static uint64_t blocks_needed(
@@ -17,9 +19,10 @@ static uint64_t blocks_needed(
     const struct layout *layout = checkpoint->options.grid->options.layout;
     const uint64_t state = trailer_block_count(state_size, layout->block_size);
     const uint64_t positions = min_u64(highest + state, layout->block_count_max);
-    const uint64_t set =
-        trailer_block_count(free_set_encoded_size_max(positions), layout->block_size);
-    return state + 2 * set;
+    const uint64_t size = free_set_encoded_size_max(positions);
+    const uint64_t keep = checkpoint->options.grid->options.keep;
+    return state + trailer_block_count(size, layout->block_size) +
+           trailer_block_count(keep * size, layout->block_size);
 }
 
 void checkpoint_init(
@@ -37,7 +40,8 @@ void checkpoint_init(
     budget_group(budget, "free set");
     checkpoint->state = budget_take(budget, CHECKPOINT_STATE_SIZE_MAX, 1, sizeof(uint64_t));
     checkpoint->acquired = budget_take(budget, set_size, 1, sizeof(uint64_t));
-    checkpoint->released = budget_take(budget, set_size, 1, sizeof(uint64_t));
+    checkpoint->released =
+        budget_take(budget, options->grid->options.keep * set_size, 1, sizeof(uint64_t));
     checkpoint->addresses =
         budget_take(budget, checkpoint->addresses_max, sizeof(uint64_t), sizeof(uint64_t));
     superblock_writer_init(&checkpoint->writer, budget, options->grid->options.reactor);
@@ -453,7 +457,8 @@ enum tactus_status checkpoint_open(
 
     struct trailer_target acquired = {.bytes = checkpoint->acquired, .size_max = set_size};
     TRY(open_own(checkpoint, BLOCK_FREE_SET, &current->acquired, &acquired));
-    struct trailer_target released = {.bytes = checkpoint->released, .size_max = set_size};
+    struct trailer_target released = {
+        .bytes = checkpoint->released, .size_max = grid->options.keep * set_size};
     TRY(open_own(checkpoint, BLOCK_FREE_SET, &current->released, &released));
     if (acquired.size % sizeof(uint64_t) != 0 || released.size % sizeof(uint64_t) != 0) {
         return open_fault(grid, "the free set is not in whole words", 0);

@@ -10,7 +10,8 @@
  *   advance  everything that takes time, step by step and without waiting: trailers written · all
  *            grid writes up to here done · the entry that caused it durable · flush · superblock
  *            written, read back (S12)
- *   effect   at a later beat fixed by history: what was released before the capture becomes free
+ *   effect   at a later beat fixed by history: what was released before the capture, or, where
+ *            `keep` is k, before the k - 1 captures before this one, becomes free (S13)
  *
  * A crash before the superblock is durable finds the old checkpoint, of which no block was written
  * over: nothing becomes free before the effect, and that waits for the superblock. After it, a
@@ -68,9 +69,9 @@ struct checkpoint_statistics {
 
 struct checkpoint {
     struct checkpoint_options options;
-    uint8_t *state;    /* CHECKPOINT_STATE_SIZE_MAX; the capture's, until it is written */
-    uint8_t *acquired; /* encoded words, for a whole set each; only touched as far as needed */
-    uint8_t *released;
+    uint8_t *state;      /* CHECKPOINT_STATE_SIZE_MAX; the capture's, until it is written */
+    uint8_t *acquired;   /* encoded words, for a whole set; only touched as far as needed */
+    uint8_t *released;   /* likewise, for as many sets as there are generations */
     uint64_t *addresses; /* of the trailer blocks of the current checkpoint: state, then free set */
     uint64_t addresses_max;
 
@@ -168,7 +169,7 @@ enum tactus_status checkpoint_capture(
     struct checkpoint *checkpoint, const struct checkpoint_capture *capture
 );
 
-/* The effect beat has come: frees what was released before the capture, which is durable. */
+/* The effect beat has come, and the capture is durable: free_set_effect(). */
 void checkpoint_effect(struct checkpoint *checkpoint);
 
 #endif

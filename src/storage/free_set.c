@@ -23,6 +23,21 @@ static uint64_t word_used(const struct free_set *set)
     return bit_set_word_count(set->highest);
 }
 
+/* Generation number `generation`, from 0: the oldest; keep: the side. */
+static struct free_set_generation *generation_of(struct free_set *set, uint32_t generation)
+{
+    assert(generation <= set->keep);
+    return &set->released[(set->oldest + generation) % (set->keep + 1)];
+}
+
+static const struct free_set_generation *generation_at(
+    const struct free_set *set, uint32_t generation
+)
+{
+    assert(generation <= set->keep);
+    return &set->released[(set->oldest + generation) % (set->keep + 1)];
+}
+
 /* The blocks of this word that are free. Bits past the last block are neither free nor acquired. */
 static uint64_t word_free(const struct free_set *set, uint64_t word)
 {
@@ -68,13 +83,17 @@ static uint64_t position_after(const struct free_set *set, uint64_t from, uint64
     return UINT64_MAX;
 }
 
-void free_set_init(struct free_set *set, struct budget *budget, uint64_t block_count_max)
+void free_set_init(
+    struct free_set *set, struct budget *budget, uint64_t block_count_max, uint32_t keep
+)
 {
     assert(block_count_max > 0);
-    *set = (struct free_set){.block_count_max = block_count_max};
+    assert(keep >= 1 && keep <= FREE_SET_KEEP_MAX);
+    *set = (struct free_set){.block_count_max = block_count_max, .keep = keep};
     bit_set_init(&set->acquired, budget, block_count_max);
-    bit_set_init(&set->released, budget, block_count_max);
-    bit_set_init(&set->side, budget, block_count_max);
+    for (uint32_t generation = 0; generation <= keep; generation += 1) {
+        bit_set_init(&set->released[generation].blocks, budget, block_count_max);
+    }
     bit_set_init(&set->index, budget, div_ceil_u64(block_count_max, FREE_SET_SHARD_BLOCKS));
 }
 
@@ -96,6 +115,23 @@ static bool words_fit(const uint8_t *words, uint64_t count, uint64_t limit)
     return highest <= limit;
 }
 
+/* Every released block must be acquired, and released once. */
+static const char *released_fault(const struct free_set_words *words)
+{
+    for (uint64_t word = 0; word < words->acquired_count; word += 1) {
+        const uint64_t acquired = load_u64(words->acquired + word * sizeof acquired);
+        uint64_t seen = 0;
+        for (uint64_t at = word; at < words->released_count; at += words->acquired_count) {
+            const uint64_t released = load_u64(words->released + at * sizeof released);
+            if ((released & ~acquired) != 0)
+                return "the free set has released blocks that are free";
+            if ((released & seen) != 0) return "the free set has a block that was released twice";
+            seen |= released;
+        }
+    }
+    return NULL;
+}
+
 const char *free_set_fault(
     const struct free_set *set, const struct free_set_words *words, uint64_t block_count
 )
@@ -104,18 +140,23 @@ const char *free_set_fault(
     if (!words_fit(words->acquired, words->acquired_count, block_count)) {
         return "the free set has blocks beyond the end of the file";
     }
-    if (words->released_count > words->acquired_count) {
-        return "the free set has released blocks that are free";
+    if (words->released_count == 0) return NULL;
+    if (words->released_count > set->keep * words->acquired_count) {
+        return "the free set has more released blocks than keep allows, or free ones";
     }
-    if (!words_fit(words->released, words->released_count, block_count)) {
-        return "the free set has blocks beyond the end of the file";
+    const uint8_t *last = words->released + (words->released_count - 1) * sizeof(uint64_t);
+    if (load_u64(last) == 0) return "the free set's released blocks end with a zero word";
+    return released_fault(words);
+}
+
+uint64_t free_set_words_released(const struct free_set_words *words, uint64_t word)
+{
+    assert(word < words->acquired_count);
+    uint64_t bits = 0;
+    for (uint64_t at = word; at < words->released_count; at += words->acquired_count) {
+        bits |= load_u64(words->released + at * sizeof bits);
     }
-    for (uint64_t word = 0; word < words->released_count; word += 1) {
-        const uint64_t released = load_u64(words->released + word * sizeof released);
-        const uint64_t acquired = load_u64(words->acquired + word * sizeof acquired);
-        if ((released & ~acquired) != 0) return "the free set has released blocks that are free";
-    }
-    return NULL;
+    return bits;
 }
 
 /* Sets or clears the index bit of a shard by looking at all of it. */
@@ -143,10 +184,12 @@ void free_set_open(struct free_set *set, const struct free_set_words *words)
         if (bits == 0) continue;
         set->highest = (word + 1) * WORD_BITS - (uint64_t)__builtin_clzll(bits);
     }
-    for (uint64_t word = 0; word < words->released_count; word += 1) {
-        const uint64_t bits = load_u64(words->released + word * sizeof bits);
-        set->released.words[word] = bits;
-        set->released_count += (uint64_t)__builtin_popcountll(bits);
+    for (uint64_t at = 0; at < words->released_count; at += 1) {
+        const uint64_t bits = load_u64(words->released + at * sizeof bits);
+        struct free_set_generation *generation =
+            generation_of(set, (uint32_t)(at / words->acquired_count));
+        generation->blocks.words[at % words->acquired_count] = bits;
+        generation->count += (uint64_t)__builtin_popcountll(bits);
     }
     const uint64_t shards = div_ceil_u64(set->highest, FREE_SET_SHARD_BLOCKS);
     for (uint64_t shard = 0; shard < shards; shard += 1)
@@ -160,7 +203,7 @@ void free_set_open(struct free_set *set, const struct free_set_words *words)
 static void mark_acquired(struct free_set *set, uint64_t position)
 {
     assert(!bit_set_get(&set->acquired, position));
-    assert(!bit_set_get(&set->released, position));
+    assert_slow(!free_set_is_released(set, position + 1));
     bit_set_set(&set->acquired, position);
     set->acquired_count += 1;
     set->highest = max_u64(set->highest, position + 1);
@@ -179,36 +222,48 @@ bool free_set_open_own(struct free_set *set, uint64_t address, bool free_before)
     if (free_set_is_released(set, address)) return false;
 
     if (free_before) mark_acquired(set, address - 1);
-    bit_set_set(&set->side, address - 1);
-    set->side_count += 1;
+    free_set_release(set, address);
     return true;
+}
+
+/* F1 and the count of one generation, none of which `seen` may have. */
+static void check_generation(
+    const struct free_set *set, uint32_t number, uint64_t words, uint64_t *seen
+)
+{
+    const struct free_set_generation *generation = generation_at(set, number);
+    uint64_t count = 0;
+    for (uint64_t word = 0; word < words; word += 1) {
+        const uint64_t bits = generation->blocks.words[word];
+        assert((bits & ~set->acquired.words[word]) == 0);
+        for (uint32_t older = 0; older < number && bits != 0; older += 1) {
+            assert((bits & generation_at(set, older)->blocks.words[word]) == 0);
+        }
+        count += (uint64_t)__builtin_popcountll(bits);
+    }
+    assert(generation->count == count);
+    *seen += count;
 }
 
 void free_set_check(const struct free_set *set)
 {
     uint64_t acquired_count = 0;
     uint64_t released_count = 0;
-    uint64_t side_count = 0;
     uint64_t highest = 0;
     const uint64_t words = min_u64(word_total(set), set->highest / WORD_BITS + 2);
     for (uint64_t word = 0; word < words; word += 1) {
         const uint64_t acquired = set->acquired.words[word];
-        const uint64_t released = set->released.words[word];
-        const uint64_t side = set->side.words[word];
-        assert((released & ~acquired) == 0);
-        assert((side & ~acquired) == 0);
-        assert((released & side) == 0);
         acquired_count += (uint64_t)__builtin_popcountll(acquired);
-        released_count += (uint64_t)__builtin_popcountll(released);
-        side_count += (uint64_t)__builtin_popcountll(side);
         if (acquired == 0) continue;
         highest = (word + 1) * WORD_BITS - (uint64_t)__builtin_clzll(acquired);
     }
+    for (uint32_t generation = 0; generation <= set->keep; generation += 1) {
+        check_generation(set, generation, words, &released_count);
+    }
     assert(set->acquired_count == acquired_count);
-    assert(set->released_count == released_count);
-    assert(set->side_count == side_count);
+    assert(free_set_count_released(set) == released_count);
     assert(set->highest == highest);
-    if (!set->effect_pending) assert(side_count == 0);
+    if (!set->effect_pending) assert(generation_at(set, set->keep)->count == 0);
 
     /* Beyond the highest block all shards are alike. */
     const uint64_t shards = min_u64(set->index.bit_count, set->highest / FREE_SET_SHARD_BLOCKS + 2);
@@ -313,13 +368,10 @@ void free_set_release(struct free_set *set, uint64_t address)
     assert(!free_set_is_free(set, address));
     assert(!free_set_is_released(set, address));
 
-    if (set->effect_pending) {
-        bit_set_set(&set->side, address - 1);
-        set->side_count += 1;
-    } else {
-        bit_set_set(&set->released, address - 1);
-        set->released_count += 1;
-    }
+    struct free_set_generation *generation =
+        generation_of(set, set->effect_pending ? set->keep : set->keep - 1);
+    bit_set_set(&generation->blocks, address - 1);
+    generation->count += 1;
 }
 
 bool free_set_is_free(const struct free_set *set, uint64_t address)
@@ -330,8 +382,18 @@ bool free_set_is_free(const struct free_set *set, uint64_t address)
 
 bool free_set_is_released(const struct free_set *set, uint64_t address)
 {
-    if (address == 0 || address > set->block_count_max) return false;
-    return bit_set_get(&set->released, address - 1) || bit_set_get(&set->side, address - 1);
+    return free_set_effects_left(set, address) > 0;
+}
+
+uint32_t free_set_effects_left(const struct free_set *set, uint64_t address)
+{
+    if (address == 0 || address > set->block_count_max) return 0;
+    for (uint32_t generation = 0; generation <= set->keep; generation += 1) {
+        if (bit_set_get(&generation_at(set, generation)->blocks, address - 1)) {
+            return generation + 1;
+        }
+    }
+    return 0;
 }
 
 uint64_t free_set_count_free(const struct free_set *set)
@@ -346,7 +408,20 @@ uint64_t free_set_count_acquired(const struct free_set *set)
 
 uint64_t free_set_count_released(const struct free_set *set)
 {
-    return set->released_count + set->side_count;
+    uint64_t count = 0;
+    for (uint32_t place = 0; place <= set->keep; place += 1) {
+        count += set->released[place].count;
+    }
+    return count;
+}
+
+uint64_t free_set_count_kept(const struct free_set *set)
+{
+    uint64_t count = 0;
+    for (uint32_t generation = 0; generation + 1 < set->keep; generation += 1) {
+        count += generation_at(set, generation)->count;
+    }
+    return count;
 }
 
 uint64_t free_set_count_reserved(const struct free_set *set)
@@ -375,11 +450,14 @@ uint64_t free_set_acquired_size(const struct free_set *set)
 
 uint64_t free_set_released_size(const struct free_set *set)
 {
-    if (set->released_count == 0) return 0;
+    uint32_t count = set->keep; /* generations up to the last that is not empty */
+    while (count > 0 && generation_at(set, count - 1)->count == 0)
+        count -= 1;
+    if (count == 0) return 0;
     uint64_t words = word_used(set);
-    while (set->released.words[words - 1] == 0)
+    while (generation_at(set, count - 1)->blocks.words[words - 1] == 0)
         words -= 1; /* ends: one word is not zero */
-    return words * sizeof(uint64_t);
+    return ((count - 1) * word_used(set) + words) * sizeof(uint64_t);
 }
 
 uint64_t free_set_encoded_size_max(uint64_t block_count_max)
@@ -391,7 +469,7 @@ void free_set_encode(const struct free_set *set, uint8_t *acquired, uint8_t *rel
 {
     assert(set->opened);
     assert(!set->effect_pending);
-    assert(set->side_count == 0);
+    assert(generation_at(set, set->keep)->count == 0);
     assert(set->reservations_open == 0);
 
     const uint64_t acquired_size = free_set_acquired_size(set);
@@ -400,7 +478,11 @@ void free_set_encode(const struct free_set *set, uint8_t *acquired, uint8_t *rel
     }
     const uint64_t released_size = free_set_released_size(set);
     for (uint64_t byte = 0; byte < released_size; byte += sizeof(uint64_t)) {
-        store_u64(released + byte, set->released.words[byte / sizeof(uint64_t)]);
+        const struct free_set_generation *generation =
+            generation_at(set, (uint32_t)(byte / acquired_size));
+        store_u64(
+            released + byte, generation->blocks.words[byte % acquired_size / sizeof(uint64_t)]
+        );
     }
 }
 
@@ -408,7 +490,7 @@ void free_set_capture(struct free_set *set)
 {
     assert(set->opened);
     assert(!set->effect_pending);
-    assert(set->side_count == 0);
+    assert(generation_at(set, set->keep)->count == 0);
     set->effect_pending = true;
 }
 
@@ -421,18 +503,17 @@ void free_set_effect(struct free_set *set)
     ); /* what they claimed must not depend on the beat's timing */
 
     const uint64_t words = word_used(set);
+    struct free_set_generation *oldest = generation_of(set, 0);
     for (uint64_t word = 0; word < words; word += 1) {
-        const uint64_t released = set->released.words[word];
-        const uint64_t side = set->side.words[word];
-        if ((released | side) == 0) continue;
+        const uint64_t released = oldest->blocks.words[word];
+        if (released == 0) continue;
         set->acquired.words[word] &= ~released;
-        set->released.words[word] = side;
-        set->side.words[word] = 0;
-        if (released != 0) bit_set_clear(&set->index, word / SHARD_WORDS);
+        oldest->blocks.words[word] = 0;
+        bit_set_clear(&set->index, word / SHARD_WORDS);
     }
-    set->acquired_count -= set->released_count;
-    set->released_count = set->side_count;
-    set->side_count = 0;
+    set->acquired_count -= oldest->count;
+    oldest->count = 0; /* and so the side of the next capture */
+    set->oldest = (set->oldest + 1) % (set->keep + 1);
     set->effect_pending = false;
 
     uint64_t left = words;

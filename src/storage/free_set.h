@@ -8,14 +8,21 @@
  *   reserve*  ->  acquire*  ->  forfeit*        a cycle; after the first forfeit nobody may reserve
  *                                               until all have forfeited
  *
- * A release takes effect one checkpoint later, in two steps:
+ * A block that is released becomes free `keep` checkpoints later (S13). What was released between
+ * two captures is a *generation*; there are keep of them, and the *side*, which is the next:
  *
- *   release ----> released ---- capture C: encoded ---- effect of C: free
- *                 side     ---- (released between C's capture and its effect) ----> released
+ *   generation   0   1   ...   keep - 1   side
+ *                |                |         |
+ *                |                |         released while an effect is pending
+ *                |                released since the last capture but the pending one
+ *                freed at the next effect: then all move up by one, and the side is empty
+ *
+ *   release ----> newest ---- capture C: all generations encoded ---- effect of C: 0 is free
+ *                 side   ---- (released between C's capture and its effect) ----> newest
  *
  * Invariants, which free_set_check() tests one by one:
  *
- *   F1  released and side are subsets of acquired, and have no block in common.
+ *   F1  Generations and side are subsets of acquired, and no two have a block in common.
  *   F2  Unless a capture's effect is pending, side is empty.
  *   F3  A shard's index bit is set exactly if all of its blocks are acquired.
  *   F4  The counts, and the highest acquired address, are those of the bit sets.
@@ -31,8 +38,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Blocks that one bit of the index stands for. */
-enum { FREE_SET_SHARD_BLOCKS = 4096 };
+enum {
+    FREE_SET_SHARD_BLOCKS = 4096, /* that one bit of the index stands for */
+    FREE_SET_KEEP_MAX = 8         /* checkpoints that a released block can be kept for */
+};
 
 /* A claim on the free blocks among [base, limit), positions counted from 0 (address - 1). */
 struct free_set_reservation {
@@ -45,16 +54,21 @@ struct free_set_reservation {
     uint64_t acquired_count; /* of block_count */
 };
 
+/* Blocks that were released between two captures. */
+struct free_set_generation {
+    struct bit_set blocks;
+    uint64_t count;
+};
+
 struct free_set {
     uint64_t block_count_max;
+    uint32_t keep; /* from 1 to FREE_SET_KEEP_MAX */
     struct bit_set acquired;
-    struct bit_set released; /* freed at the effect of the next capture, or of the pending one */
-    struct bit_set side;     /* released while an effect is pending: freed one effect later */
-    struct bit_set index;    /* a bit per shard: set if no block of it is free */
+    struct free_set_generation released[FREE_SET_KEEP_MAX + 1]; /* keep + 1 of them, in a ring */
+    uint32_t oldest;      /* place of generation 0 in it; the side is the one before */
+    struct bit_set index; /* a bit per shard: set if no block of it is free */
 
     uint64_t acquired_count;
-    uint64_t released_count;
-    uint64_t side_count;
     uint64_t highest; /* highest address acquired; 0: none is */
     bool opened;
     bool effect_pending;
@@ -67,12 +81,16 @@ struct free_set {
 };
 
 /* Takes the sets' memory. All blocks are free and no effect is pending; not open. */
-void free_set_init(struct free_set *set, struct budget *budget, uint64_t block_count_max);
+void free_set_init(
+    struct free_set *set, struct budget *budget, uint64_t block_count_max, uint32_t keep
+);
 
 /* Opens a set that nothing was ever acquired from: at create. */
 void free_set_open_empty(struct free_set *set);
 
-/* The encoded form of both sets: plain 64-bit words, little-endian, no zero word at the end. */
+/* The encoded form: plain 64-bit words, little-endian, no zero word at the end. `released` has the
+ * generations one after the other, the oldest first, each with as many words as acquired has; the
+ * last one's zero words, and whole generations of them, are left out at the end. */
 struct free_set_words {
     const uint8_t *acquired; /* borrowed for the call */
     const uint8_t *released;
@@ -85,6 +103,9 @@ struct free_set_words {
 const char *free_set_fault(
     const struct free_set *set, const struct free_set_words *words, uint64_t block_count
 );
+
+/* The bits of word number `word` that are in any generation. Words without fault. */
+uint64_t free_set_words_released(const struct free_set_words *words, uint64_t word);
 
 /* Opens from words without fault. An effect is pending then, as it was right after the capture that
  * made them; the blocks that hold the words themselves are free in them (S11): the caller adds them
@@ -126,11 +147,16 @@ void free_set_release(struct free_set *set, uint64_t address);
 
 /* An address out of range is neither free nor released. */
 bool free_set_is_free(const struct free_set *set, uint64_t address);
-bool free_set_is_released(const struct free_set *set, uint64_t address); /* in either set */
+bool free_set_is_released(const struct free_set *set, uint64_t address); /* side included */
+
+/* Effects until a released block is free, from 1; keep + 1: it is of the side. 0: not released. */
+uint32_t free_set_effects_left(const struct free_set *set, uint64_t address);
 
 uint64_t free_set_count_free(const struct free_set *set);     /* under block_count_max; O(1) */
 uint64_t free_set_count_acquired(const struct free_set *set); /* released ones included; O(1) */
-uint64_t free_set_count_released(const struct free_set *set); /* both sets; O(1) */
+uint64_t free_set_count_released(const struct free_set *set); /* side included; O(1) */
+/* Of the released ones, those that would be free by now if keep were 1; O(1). */
+uint64_t free_set_count_kept(const struct free_set *set);
 uint64_t free_set_count_reserved(const struct free_set *set); /* and not acquired; O(1) */
 
 /* 0: none is. */
@@ -141,12 +167,13 @@ uint64_t free_set_highest_acquired(const struct free_set *set);
  * available. 0: there are fewer. Costs O(words walked). */
 uint64_t free_set_nth_free(const struct free_set *set, uint64_t n);
 
-/* Bytes of each encoded set: a multiple of 8; at most free_set_encoded_size_max(). */
+/* Bytes of the encoded sets: multiples of 8. free_set_encoded_size_max() is the most that acquired
+ * has, and that each generation has of the released ones. */
 uint64_t free_set_acquired_size(const struct free_set *set);
 uint64_t free_set_released_size(const struct free_set *set);
 uint64_t free_set_encoded_size_max(uint64_t block_count_max);
 
-/* Writes both sets into buffers of the sizes above. No reservation is open, no effect is
+/* Writes all sets into buffers of the sizes above. No reservation is open, no effect is
  * pending. */
 void free_set_encode(const struct free_set *set, uint8_t *acquired, uint8_t *released);
 
@@ -154,8 +181,9 @@ void free_set_encode(const struct free_set *set, uint8_t *acquired, uint8_t *rel
  * no reservation is open but one that is for the checkpoint's own blocks. */
 void free_set_capture(struct free_set *set);
 
-/* The captured checkpoint is durable and its beat has come: frees what was released before the
- * capture; the side set takes its place. No reservation is open. O(highest / 64). */
+/* The captured checkpoint is durable and its beat has come: frees the oldest generation, what was
+ * released keep captures ago; the side set is the newest then. No reservation is open.
+ * O(highest / 64). */
 void free_set_effect(struct free_set *set);
 
 #endif

@@ -95,7 +95,7 @@ void grid_init(struct grid *grid, struct budget *budget, const struct grid_optio
     const uint32_t frame_count = options->cache_frames + options->pinned_frames_max +
                                  GRID_READS_MAX + GRID_WRITES_MAX + options->view_frames_max;
     budget_group(budget, "free set");
-    free_set_init(&grid->free_set, budget, options->layout->block_count_max);
+    free_set_init(&grid->free_set, budget, options->layout->block_count_max, options->keep);
     budget_group(budget, "cache");
     block_cache_init(&grid->cache, budget, frame_count, options->layout->block_size);
     slots_init(grid, budget, GRID_READS_MAX, GRID_WRITES_MAX);

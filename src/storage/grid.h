@@ -43,6 +43,7 @@ struct grid_options {
     struct reactor *reactor;     /* kept */
     const struct layout *layout; /* kept */
     struct checksum file_id;
+    uint32_t keep;              /* checkpoints that a released block is kept for (S13) */
     uint32_t cache_frames;      /* room for blocks that nobody holds; at least 1 */
     uint32_t pinned_frames_max; /* most that callers hold at once, by reads and grid_frame_take();
                                    what is in flight is the grid's own and not counted here */

@@ -24,7 +24,7 @@ static const char *options_fault(const struct file_options *options)
     if (options->growth_factor > GROWTH_FACTOR_MAX) return "growth_factor is above 16";
     if (options->tables_max == 0) return "tables_max is zero";
     if (options->keep == 0) return "keep is zero";
-    if (options->keep > KEEP_MAX) return "keep is above 16";
+    if (options->keep > KEEP_MAX) return "keep is above 8";
     if (options->snapshots_max > SNAPSHOTS_MAX_MAX) return "snapshots_max is above 64";
     for (uint32_t level = 0; level < SUPERBLOCK_LEVELS; level += 1) {
         if (options->runs_max[level] == 0) return "runs_max is zero";

@@ -30,7 +30,7 @@ enum {
     BAR_BEATS_MAX = 64, /* and even */
     GROWTH_FACTOR_MIN = 2,
     GROWTH_FACTOR_MAX = 16,
-    KEEP_MAX = 16,
+    KEEP_MAX = 8,
     SNAPSHOTS_MAX_MAX = 64,
     RUNS_MAX_MAX = 64,
 };

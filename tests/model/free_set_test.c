@@ -18,7 +18,8 @@
 
 enum { BLOCKS_MAX = 3 * FREE_SET_SHARD_BLOCKS + 77, RESERVATIONS_MAX = 4, OWN_MAX = 3 };
 
-enum block_state { FREE, ACQUIRED, RELEASED, SIDE };
+/* RELEASED + n: after n more effects than the next it is free; RELEASED + keep: of the side. */
+enum block_state { FREE, ACQUIRED, RELEASED };
 
 struct claim {
     struct free_set_reservation reservation;
@@ -31,6 +32,7 @@ struct claim {
 struct model {
     struct random random;
     uint64_t block_count;
+    uint32_t keep;
     struct free_set set;
     void *region;
     uint8_t *state; /* enum block_state, by address */
@@ -46,14 +48,14 @@ static void set_new(struct model *model)
 {
     struct budget budget;
     budget_measure_begin(&budget);
-    free_set_init(&model->set, &budget, model->block_count);
+    free_set_init(&model->set, &budget, model->block_count, model->keep);
     const uint64_t size = budget_used(&budget);
     model->region =
         aligned_alloc(BUDGET_ALIGNMENT, (size / BUDGET_ALIGNMENT + 1) * BUDGET_ALIGNMENT);
     assert(model->region != NULL);
     bytes_zero(model->region, size);
     budget_carve_begin(&budget, model->region, size);
-    free_set_init(&model->set, &budget, model->block_count);
+    free_set_init(&model->set, &budget, model->block_count, model->keep);
 }
 
 static void compare_counts(const struct model *model)
@@ -65,10 +67,12 @@ static void compare_counts(const struct model *model)
     for (uint64_t address = 1; address <= model->block_count; address += 1) {
         const uint8_t state = model->state[address];
         EXPECT(free_set_is_free(&model->set, address) == (state == FREE));
-        EXPECT(free_set_is_released(&model->set, address) == (state == RELEASED || state == SIDE));
+        EXPECT(free_set_is_released(&model->set, address) == (state >= RELEASED));
+        const uint32_t effects = state < RELEASED ? 0 : state - RELEASED + 1;
+        EXPECT(free_set_effects_left(&model->set, address) == effects);
         if (state == FREE) free_count += 1;
         if (state == FREE && first_free == 0) first_free = address;
-        if (state == RELEASED || state == SIDE) released_count += 1;
+        if (state >= RELEASED) released_count += 1;
         if (state != FREE) highest = address;
     }
     EXPECT(free_set_count_free(&model->set) == free_count);
@@ -142,7 +146,7 @@ static void release(struct model *model)
         if (model->state[address] != ACQUIRED) continue;
         if (random_chance(&model->random, 1, 4)) continue;
         free_set_release(&model->set, address);
-        model->state[address] = model->is_pending ? SIDE : RELEASED;
+        model->state[address] = (uint8_t)(RELEASED + model->keep - !model->is_pending);
         count -= 1;
     }
 }
@@ -167,7 +171,7 @@ static void capture(struct model *model)
     }
     for (uint64_t index = 0; index < own_count; index += 1) {
         own[index] = free_set_acquire(&model->set, &reservation);
-        model->state[own[index]] = SIDE;
+        model->state[own[index]] = (uint8_t)(RELEASED + model->keep);
     }
     free_set_forfeit(&model->set, &reservation);
     if (random_chance(&model->random, 1, 2)) {
@@ -199,8 +203,9 @@ static void effect(struct model *model)
 {
     free_set_effect(&model->set);
     for (uint64_t address = 1; address <= model->block_count; address += 1) {
-        if (model->state[address] == RELEASED) model->state[address] = FREE;
-        if (model->state[address] == SIDE) model->state[address] = RELEASED;
+        uint8_t *state = &model->state[address];
+        if (*state == RELEASED) *state = FREE;
+        if (*state > RELEASED) *state -= 1;
     }
     model->is_pending = false;
 }
@@ -212,6 +217,9 @@ static void run(uint64_t seed, uint32_t steps)
     const bool is_small = random_chance(&model.random, 3, 4);
     model.block_count = is_small ? random_range(&model.random, 1, 200)
                                  : random_range(&model.random, 4000, BLOCKS_MAX);
+    model.keep = random_chance(&model.random, 1, 2)
+                     ? 1
+                     : (uint32_t)random_range(&model.random, 2, FREE_SET_KEEP_MAX);
     if (!is_small) steps /= 10;
     model.state = calloc(model.block_count + 1, 1);
     assert(model.state != NULL);

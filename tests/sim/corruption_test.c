@@ -75,10 +75,14 @@ static void add_blocks(struct simulated_disk *disk, const struct layout *layout)
     const struct checkpoint_state *checkpoint = &db->superblock.checkpoint;
     for (uint64_t address = 1; address <= checkpoint->block_count; address += 1) {
         const bool is_free = free_set_is_free(&db->grid.free_set, address);
+        const struct free_set_words words = {
+            .released = db->checkpoint.released,
+            .acquired_count = checkpoint->acquired.size / 8,
+            .released_count = checkpoint->released.size / 8,
+        };
         const uint64_t word = (address - 1) / 64;
-        const bool is_released =
-            word < checkpoint->released.size / 8 &&
-            (load_u64(db->checkpoint.released + word * 8) >> ((address - 1) % 64) & 1) != 0;
+        const bool is_released = word < words.acquired_count &&
+                                 (free_set_words_released(&words, word) >> (address - 1) % 64 & 1);
         if (is_free || is_released) continue;
         _Alignas(8) uint8_t block[4096];
         const uint64_t byte = layout_block_offset(layout, address);

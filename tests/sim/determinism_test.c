@@ -87,7 +87,7 @@ static struct image image_of(const struct model *model, const struct simulated_d
     EXPECT(block != NULL);
     for (uint64_t address = 1; address <= free_set_highest_acquired(free_set); address += 1) {
         if (free_set_is_free(free_set, address)) continue;
-        const bool released = bit_set_get(&free_set->released, address - 1);
+        const bool released = free_set_effects_left(free_set, address) == 1;
         uint8_t name[16];
         store_u64(name, address);
         store_u64(name + 8, released);

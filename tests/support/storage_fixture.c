@@ -50,6 +50,7 @@ static void init_all(
         .reactor = &fixture->reactor,
         .layout = &fixture->layout,
         .file_id = fixture_file_id,
+        .keep = options->keep == 0 ? 1 : options->keep,
         .cache_frames = options->cache_frames == 0 ? 8 : options->cache_frames,
         .pinned_frames_max = options->pinned_frames_max == 0 ? 8 : options->pinned_frames_max,
         .view_frames_max = view.reads_max == 0 ? 0 : grid_view_frames(&view),
@@ -86,7 +87,7 @@ static void begin_parts(
         .tables_max = 1024,
         .journal_bytes = STORAGE_FIXTURE_JOURNAL,
         .size_max = size_max_of(options),
-        .keep = 1,
+        .keep = options->keep == 0 ? 1 : options->keep,
         .snapshots_max = 4,
         .runs_max = {1, 1, 1, 1, 1, 1, 1},
     };

@@ -11,6 +11,7 @@
 struct storage_fixture_options {
     uint32_t block_size;           /* 0: 4096 */
     uint64_t block_count_max;      /* 0: 8192 */
+    uint32_t keep;                 /* 0: 1 */
     uint32_t cache_frames;         /* 0: 8 */
     uint32_t pinned_frames_max;    /* 0: 8 */
     struct grid_view_options view; /* reads_max 0: there is no view; reactor and fault: ignored */

@@ -69,7 +69,7 @@ static void rot_begin(void)
     const struct free_set *free_set = &fixture.db->grid.free_set;
     for (uint64_t address = 1; address <= free_set_highest_acquired(free_set); address += 1) {
         if (free_set_is_free(free_set, address)) continue;
-        if (bit_set_get(&free_set->released, address - 1)) continue;
+        if (free_set_effects_left(free_set, address) == 1) continue;
         _Alignas(8) uint8_t block[4096];
         const uint64_t byte = layout_block_offset(&fixture.db->layout, address);
         simulated_disk_peek(fixture.disk, byte, block, sizeof block);

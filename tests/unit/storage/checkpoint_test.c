@@ -46,11 +46,12 @@ static void end(struct storage_fixture *fixture)
     simulated_disk_free(fixture->disk);
 }
 
-static enum tactus_status open_again(
-    struct storage_fixture *fixture, struct simulated_disk *disk, const char *text
+static enum tactus_status open_keeping(
+    struct storage_fixture *fixture, struct simulated_disk *disk, const char *text, uint32_t keep
 )
 {
-    storage_fixture_begin(fixture, disk, &plain);
+    const struct storage_fixture_options options = {.keep = keep};
+    storage_fixture_begin(fixture, disk, &options);
     uint64_t size = 0;
     const enum tactus_status status = storage_fixture_open(fixture, state_found, &size);
     if (status == TACTUS_OK) {
@@ -59,6 +60,13 @@ static enum tactus_status open_again(
         EXPECT(bytes_equal(state_found, wanted.state, size));
     }
     return status;
+}
+
+static enum tactus_status open_again(
+    struct storage_fixture *fixture, struct simulated_disk *disk, const char *text
+)
+{
+    return open_keeping(fixture, disk, text, 1);
 }
 
 /* Acquires and writes `count` blocks. */
@@ -83,8 +91,8 @@ static void expect_same_sets(const struct free_set *a, const struct free_set *b)
     const uint64_t highest = free_set_highest_acquired(a);
     for (uint64_t position = 0; position < highest; position += 1) {
         EXPECT(bit_set_get(&a->acquired, position) == bit_set_get(&b->acquired, position));
-        EXPECT(bit_set_get(&a->released, position) == bit_set_get(&b->released, position));
-        EXPECT(bit_set_get(&a->side, position) == bit_set_get(&b->side, position));
+        const uint64_t address = position + 1;
+        EXPECT(free_set_effects_left(a, address) == free_set_effects_left(b, address));
     }
 }
 
@@ -152,17 +160,16 @@ static void round_run(struct storage_fixture *fixture, uint64_t round)
     free_set_check(set);
 }
 
-TEST(checkpoint, leaves_who_runs_on_and_who_reopens_with_the_same_sets)
+static void run_and_reopen(uint32_t keep)
 {
+    const struct storage_fixture_options options = {.keep = keep};
     struct storage_fixture running;
-    begin(&running, &plain);
+    begin(&running, &options);
     for (uint64_t round = 1; round < 30; round += 1) {
         struct storage_fixture reopened;
-        EXPECT(
-            open_again(
-                &reopened, simulated_disk_clone(running.disk), round == 1 ? "zero" : "some state"
-            ) == TACTUS_OK
-        );
+        struct simulated_disk *disk = simulated_disk_clone(running.disk);
+        const char *state = round == 1 ? "zero" : "some state";
+        EXPECT(open_keeping(&reopened, disk, state, keep) == TACTUS_OK);
         expect_same_sets(&running.grid.free_set, &reopened.grid.free_set);
         round_run(&running, round);
         round_run(&reopened, round);
@@ -172,6 +179,75 @@ TEST(checkpoint, leaves_who_runs_on_and_who_reopens_with_the_same_sets)
     }
     EXPECT(running.superblock.sequence == 30);
     end(&running);
+}
+
+TEST(checkpoint, leaves_who_runs_on_and_who_reopens_with_the_same_sets)
+{
+    run_and_reopen(1);
+    run_and_reopen(2);
+    run_and_reopen(3);
+    run_and_reopen(FREE_SET_KEEP_MAX);
+}
+
+enum { KEPT = 20 }; /* the block that is watched */
+
+static bool kept_is_there(const struct storage_fixture *fixture, const uint8_t *wanted)
+{
+    uint8_t found[4096];
+    const uint64_t byte = layout_block_offset(&fixture->layout, KEPT);
+    simulated_disk_peek(fixture->disk, byte, found, sizeof found);
+    return bytes_equal(found, wanted, sizeof found);
+}
+
+/* However much is written meanwhile, also where the process ends and another goes on. */
+static void keep_a_block(uint32_t keep, bool reopens)
+{
+    const struct storage_fixture_options options = {.keep = keep, .block_count_max = 4096};
+    struct storage_fixture fixture;
+    begin(&fixture, &options);
+    struct free_set *set = &fixture.grid.free_set;
+    write_blocks(&fixture, KEPT + 10, 1);
+    EXPECT(grid_writes_finish(&fixture.grid) == TACTUS_OK);
+    uint8_t wanted[4096];
+    simulated_disk_peek(
+        fixture.disk, layout_block_offset(&fixture.layout, KEPT), wanted, sizeof wanted
+    );
+    EXPECT(block_header_read(wanted)->address == KEPT);
+    checkpoint_effect(&fixture.checkpoint); /* of the checkpoint that made the file */
+    EXPECT(grid_release(&fixture.grid, KEPT) == TACTUS_OK);
+    for (uint64_t checkpoints = 1; checkpoints <= keep; checkpoints += 1) {
+        write_blocks(&fixture, 10, 100 * checkpoints);
+        EXPECT(free_set_is_released(set, KEPT));
+        const struct checkpoint_capture capture = capture_of(checkpoints, "some state");
+        EXPECT(checkpoint_capture(&fixture.checkpoint, &capture) == TACTUS_OK);
+        if (reopens) {
+            struct simulated_disk *disk = simulated_disk_clone(fixture.disk);
+            end(&fixture);
+            storage_fixture_begin(&fixture, disk, &options);
+            uint64_t size = 0;
+            EXPECT(storage_fixture_open(&fixture, state_found, &size) == TACTUS_OK);
+        }
+        write_blocks(&fixture, 10, 100 * checkpoints + 50);
+        EXPECT(grid_writes_finish(&fixture.grid) == TACTUS_OK);
+        EXPECT(free_set_effects_left(set, KEPT) == keep + 1 - checkpoints);
+        EXPECT(kept_is_there(&fixture, wanted)); /* for who opens the file of that long ago */
+        checkpoint_effect(&fixture.checkpoint);
+    }
+    EXPECT(free_set_is_free(set, KEPT));
+    EXPECT(kept_is_there(&fixture, wanted));
+    write_blocks(&fixture, 10, 7777);
+    EXPECT(grid_writes_finish(&fixture.grid) == TACTUS_OK);
+    EXPECT(!free_set_is_free(set, KEPT) && !free_set_is_released(set, KEPT));
+    EXPECT(!kept_is_there(&fixture, wanted));
+    end(&fixture);
+}
+
+TEST(checkpoint, writes_over_a_released_block_as_many_checkpoints_later_as_the_file_keeps)
+{
+    for (uint32_t keep = 1; keep <= FREE_SET_KEEP_MAX; keep += 1) {
+        keep_a_block(keep, false);
+        keep_a_block(keep, true);
+    }
 }
 
 TEST(checkpoint, frees_its_own_old_blocks)

@@ -14,17 +14,22 @@ struct fixture {
     void *region;
 };
 
-static void fixture_begin(struct fixture *fixture, uint64_t block_count_max)
+static void fixture_begin_keeping(struct fixture *fixture, uint64_t block_count_max, uint32_t keep)
 {
     struct budget budget;
     budget_measure_begin(&budget);
-    free_set_init(&fixture->set, &budget, block_count_max);
+    free_set_init(&fixture->set, &budget, block_count_max, keep);
     const uint64_t size = budget_used(&budget) + BUDGET_ALIGNMENT;
     fixture->region = aligned_alloc(BUDGET_ALIGNMENT, size - size % BUDGET_ALIGNMENT);
     assert(fixture->region != NULL);
     bytes_zero(fixture->region, size - size % BUDGET_ALIGNMENT);
     budget_carve_begin(&budget, fixture->region, size);
-    free_set_init(&fixture->set, &budget, block_count_max);
+    free_set_init(&fixture->set, &budget, block_count_max, keep);
+}
+
+static void fixture_begin(struct fixture *fixture, uint64_t block_count_max)
+{
+    fixture_begin_keeping(fixture, block_count_max, 1);
 }
 
 static void fixture_end(struct fixture *fixture)
@@ -143,6 +148,103 @@ TEST(free_set, frees_a_released_block_only_at_the_effect_after_its_capture)
     EXPECT(free_set_highest_acquired(set) == 4);
     free_set_check(set);
     fixture_end(&fixture);
+}
+
+/* One capture with its effect. */
+static void checkpoint(struct free_set *set)
+{
+    free_set_capture(set);
+    free_set_effect(set);
+    free_set_check(set);
+}
+
+TEST(free_set, frees_a_released_block_as_many_checkpoints_later_as_it_keeps)
+{
+    for (uint32_t keep = 1; keep <= FREE_SET_KEEP_MAX; keep += 1) {
+        struct fixture fixture;
+        fixture_begin_keeping(&fixture, 100, keep);
+        struct free_set *set = &fixture.set;
+        free_set_open_empty(set);
+        (void)acquire_many(set, 50);
+        EXPECT(free_set_effects_left(set, 7) == 0 && free_set_effects_left(set, 0) == 0);
+        free_set_release(set, 7);
+        for (uint32_t effects = keep; effects > 0; effects -= 1) {
+            EXPECT(free_set_effects_left(set, 7) == effects);
+            EXPECT(free_set_is_released(set, 7) && !free_set_is_free(set, 7));
+            EXPECT(acquire_many(set, 1) == 51 + keep - effects); /* another one */
+            free_set_capture(set);
+            free_set_release(set, 10 + effects); /* after the capture: a generation younger */
+            EXPECT(free_set_effects_left(set, 10 + effects) == keep + 1);
+            EXPECT(free_set_count_kept(set) == keep - effects);
+            free_set_effect(set);
+            EXPECT(free_set_effects_left(set, 10 + effects) == keep);
+            free_set_check(set);
+        }
+        EXPECT(free_set_is_free(set, 7) && !free_set_is_released(set, 7));
+        EXPECT(free_set_count_released(set) == keep);
+        EXPECT(acquire_many(set, 1) == 7);
+        for (uint32_t effects = keep; effects > 0; effects -= 1) {
+            EXPECT(free_set_effects_left(set, 10 + effects) == keep - (effects - 1));
+        }
+        for (uint32_t index = keep; index > 0; index -= 1) {
+            EXPECT(!free_set_is_free(set, 10 + index));
+            checkpoint(set);
+            EXPECT(free_set_is_free(set, 10 + index));
+        }
+        EXPECT(free_set_count_released(set) == 0);
+        fixture_end(&fixture);
+    }
+}
+
+TEST(free_set, encodes_generations_one_after_the_other_without_zero_words_at_the_end)
+{
+    struct fixture fixtures[2];
+    fixture_begin_keeping(&fixtures[0], 1000, 3);
+    struct free_set *old = &fixtures[0].set;
+    free_set_open_empty(old);
+    (void)acquire_many(old, 130); /* three words */
+    EXPECT(free_set_released_size(old) == 0);
+    free_set_release(old, 65);
+    EXPECT(free_set_released_size(old) == 8 * (6 + 2)); /* of the newest: word 1 */
+    checkpoint(old);
+    EXPECT(free_set_released_size(old) == 8 * (3 + 2));
+    free_set_release(old, 130);
+    free_set_release(old, 1);
+    EXPECT(free_set_released_size(old) == 8 * 9);
+    checkpoint(old);
+    free_set_release(old, 2);
+
+    uint8_t acquired[24];
+    uint8_t released[72];
+    EXPECT(free_set_acquired_size(old) == sizeof acquired);
+    EXPECT(free_set_released_size(old) == 8 * 7);
+    free_set_encode(old, acquired, released);
+    const uint64_t expected[7] = {0, 1, 0, 1, 0, 2, 2};
+    for (uint32_t word = 0; word < 7; word += 1) {
+        EXPECT(load_u64(released + (size_t)word * 8) == expected[word]);
+    }
+    const struct free_set_words words = {acquired, released, 3, 7};
+    EXPECT(free_set_words_released(&words, 0) == 3);
+    EXPECT(free_set_words_released(&words, 1) == 1);
+    EXPECT(free_set_words_released(&words, 2) == 2);
+
+    fixture_begin_keeping(&fixtures[1], 1000, 3);
+    struct free_set *new = &fixtures[1].set;
+    EXPECT(free_set_fault(new, &words, 130) == NULL);
+    free_set_open(new, &words);
+    free_set_check(new);
+    EXPECT(free_set_effects_left(new, 65) == 1);
+    EXPECT(free_set_effects_left(new, 1) == 2 && free_set_effects_left(new, 130) == 2);
+    EXPECT(free_set_effects_left(new, 2) == 3);
+    EXPECT(free_set_open_own(new, 3, false));
+    EXPECT(free_set_effects_left(new, 3) == 4);
+    free_set_effect(new);
+    EXPECT(free_set_is_free(new, 65) && free_set_effects_left(new, 3) == 3);
+    checkpoint(new);
+    EXPECT(free_set_is_free(new, 1) && free_set_is_free(new, 130));
+    EXPECT(free_set_highest_acquired(new) == 129);
+    fixture_end(&fixtures[0]);
+    fixture_end(&fixtures[1]);
 }
 
 TEST(free_set, finds_free_blocks_behind_full_shards)
@@ -305,6 +407,34 @@ TEST(free_set, finds_fault_with_words_that_are_not_ours)
     store_u64(a + 8, UINT64_C(1) << 36); /* block 101 */
     store_u64(r, 4);
     EXPECT(free_set_fault(set, &(struct free_set_words){a, r, 2, 1}, 100) != NULL);
+    fixture_end(&fixture);
+}
+
+TEST(free_set, finds_fault_with_generations_that_are_not_ours)
+{
+    struct fixture fixture;
+    fixture_begin_keeping(&fixture, 200, 2);
+    const struct free_set *set = &fixture.set;
+    uint8_t a[16];
+    uint8_t r[40];
+    store_u64(a, 7);
+    store_u64(a + 8, 1);
+    bytes_zero(r, sizeof r);
+    store_u64(r, 1);
+    store_u64(r + 16, 2);
+    store_u64(r + 24, 1);
+    EXPECT(free_set_fault(set, &(struct free_set_words){a, r, 2, 4}, 65) == NULL);
+    EXPECT(free_set_fault(set, &(struct free_set_words){a, r, 2, 3}, 65) == NULL);
+    EXPECT(free_set_fault(set, &(struct free_set_words){a, r, 2, 2}, 65) != NULL); /* zero word */
+    store_u64(r + 32, 1);
+    EXPECT(free_set_fault(set, &(struct free_set_words){a, r, 2, 5}, 65) != NULL); /* a third */
+    store_u64(r + 24, 2); /* block 66 is free */
+    EXPECT(free_set_fault(set, &(struct free_set_words){a, r, 2, 4}, 65) != NULL);
+    store_u64(r + 24, 0);
+    store_u64(r + 16, 1); /* block 1 twice */
+    EXPECT(free_set_fault(set, &(struct free_set_words){a, r, 2, 3}, 65) != NULL);
+    EXPECT(free_set_fault(set, &(struct free_set_words){a, r, 2, UINT64_MAX}, 65) != NULL);
+    EXPECT(free_set_fault(set, &(struct free_set_words){a, r, 0, 1}, 0) != NULL);
     fixture_end(&fixture);
 }
 

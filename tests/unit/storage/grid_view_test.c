@@ -200,6 +200,7 @@ static uint64_t bytes_of(const struct grid_view_options *view)
     layout_init(&layout, 4096, STORAGE_FIXTURE_JOURNAL, 1 << 24);
     const struct grid_options options = {
         .layout = &layout,
+        .keep = 1,
         .cache_frames = 8,
         .pinned_frames_max = 8,
         .view_frames_max = view == NULL ? 0 : grid_view_frames(view),

@@ -391,7 +391,7 @@ TEST(superblock, an_unknown_version_is_refused_by_name)
     X(growth_factor, 17)                                                                           \
     X(tables_max, 0)                                                                               \
     X(keep, 0)                                                                                     \
-    X(keep, 17)                                                                                    \
+    X(keep, 9)                                                                                     \
     X(snapshots_max, 65)                                                                           \
     X(runs_max[0], 0)                                                                              \
     X(runs_max[6], 65)                                                                             \
