@@ -28,7 +28,7 @@
     "  --runs N[,N...]      sorted runs a level may hold, level 0 first; the last goes on (1)\n"   \
     "  --growth N           tables of a level against the one above it, 2 to 16 (8)\n"             \
     "  --tables-max N       tables on disk over all trees (by --memory and --size-max)\n"          \
-    "  --keep N             checkpoints a released block is kept for (1)\n"                        \
+    "  --keep N             checkpoints a released block is kept for, 1 to 8 (1)\n"                \
     "  --snapshots-max N    named snapshots at once (4)\n"                                         \
     "  --file-id HEX        32 hex digits that seed every checksum (random)\n"                     \
     "  --overwrite          replace a file that is there\n"

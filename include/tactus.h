@@ -98,7 +98,7 @@ struct tactus_create_options {
     uint64_t journal_bytes; /* default 12 * bar * entry_max; at least half of that */
     uint64_t size_max;      /* most bytes of blocks; default 2^25 blocks */
     uint32_t tables_max;    /* tables on disk over all trees; default by memory and size_max */
-    uint32_t keep;          /* checkpoints a released block is kept for; 1 */
+    uint32_t keep;          /* checkpoints a released block is kept for, 1 to 8; default 1 */
     uint32_t snapshots_max; /* named snapshots at once; default 4 */
     uint32_t runs_max[7];   /* sorted runs a level may hold; 1 */
     struct tactus_u128 file_id; /* seeds every checksum; zero: taken from the system's randomness */
@@ -560,7 +560,7 @@ struct tactus_stats {
     uint64_t checkpoint_op;    /* the last op that the current checkpoint covers */
     uint64_t checkpoints;      /* since the file was made */
     uint64_t blocks_allocated; /* in the file now */
-    uint64_t blocks_released;  /* waiting for a checkpoint */
+    uint64_t blocks_released;  /* waiting for `keep` checkpoints */
     uint64_t blocks_in_file;
     uint64_t tables;            /* on disk, over all trees */
     uint64_t objects_committed; /* events */

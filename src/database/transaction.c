@@ -635,22 +635,26 @@ static enum tactus_status checkpoint_write(tactus_db *db)
     return forest_checkpoint(forest, &head);
 }
 
-/* What a checkpoint has let go is free when it takes effect, some beats later (S8). Where room is
- * short nobody may be admitted to bring these beats: a second one does, if there is room for it.
- * Whether room is short is asked anew: what was found before may be of a commit that was refused,
- * or of a process before this one. */
+/* What a checkpoint has let go is free at the effect of the keep-th from it on, some beats after
+ * that one's capture (S8, S13). Where room is short nobody may be admitted to bring these beats: as
+ * many more checkpoints do, while there is room for them. Whether room is short is asked anew: what
+ * was found before may be of a commit that was refused, or of a process before this one. */
 static enum tactus_status checkpoint_again(tactus_db *db)
 {
     struct forest *forest = &db->forest;
-    if (!forest->schedule.effect_pending) return TACTUS_OK;
-    const struct fault before = db->fault;
-    const enum tactus_status status = forest_admit_checkpoint(forest);
-    if (status == TACTUS_FULL || status == TACTUS_LIMIT) {
-        db->fault = before;
-        return TACTUS_OK;
+    for (uint32_t index = 0; index < db->sizing->keep; index += 1) {
+        if (!forest_may_checkpoint_again(forest)) return TACTUS_OK;
+        const struct fault before = db->fault;
+        const enum tactus_status status = forest_admit_checkpoint(forest);
+        if (status == TACTUS_FULL || status == TACTUS_LIMIT) {
+            db->fault = before;
+            return TACTUS_OK;
+        }
+        TRY(status);
+        if (!forest->schedule.short_of_room) return TACTUS_OK;
+        TRY(checkpoint_write(db));
     }
-    TRY(status);
-    return forest->schedule.short_of_room ? checkpoint_write(db) : TACTUS_OK;
+    return TACTUS_OK;
 }
 
 enum tactus_status database_checkpoint(tactus_db *db)

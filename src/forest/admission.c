@@ -12,23 +12,33 @@
  * most. */
 enum { ADMIT_LAST_LEVEL = 8, ADMIT_LAST_LEVEL_REMOVES = 5 };
 
-/* A tree gains at most MANIFEST_TABLES_A_BAR tables in a bar: as many bars as of blocks are kept
- * free (R14). */
+/* Likewise of tables, which are there for whoever writes next as soon as they are replaced: keep
+ * has no part in that. A tree gains at most MANIFEST_TABLES_A_BAR in a bar, so these are bars
+ * (R14); a checkpoint's are three. */
+enum { ADMIT_TABLES = 6, ADMIT_TABLES_REMOVES = 3 };
 static_assert(MANIFEST_TABLES_A_BAR == 1, "tables are counted as bars times trees");
 
-/* Of W, what must be free (storage.md S7, for keep = 1): under size_max, and in the file, whose
- * growth the disk may refuse. Whatever a bar acquires is there then, and removals have bars left in
- * which their tombstones sink. A commit leaves in the file what a checkpoint needs, an ordinary one
- * W more. Within two more W the work is done in haste, ordinary commits' too: what was removed
- * before makes room for them, instead of only being refused to them. */
-enum {
-    ADMIT_BARS = 6,
-    ADMIT_BARS_REMOVES = 3,
-    ADMIT_BARS_IN_FILE = 4,
-    ADMIT_BARS_REMOVES_IN_FILE = 3,
-    HASTE_BARS = 8,
-    HASTE_BARS_IN_FILE = 5
-};
+/* Of W, what must be free: sizing_bars_kept(), 3 where keep is 1, which is said here in brackets.
+ * Under size_max removals need as many, other commits twice as many [6]; and in the file, whose
+ * growth the disk may refuse, removals as many again and other commits one more [4]. Whatever a bar
+ * acquires is there then, and removals have bars left in which their tombstones sink; a commit
+ * leaves in the file what a checkpoint needs. Within two more W under size_max [8], or one more in
+ * the file [5], the work is done in haste, ordinary commits' too: what was removed before makes
+ * room for them, instead of only being refused to them. */
+static uint32_t bars_free(const struct forest *forest, bool removes_only)
+{
+    const uint32_t bars = sizing_bars_kept(forest->options.sizing);
+    return removes_only ? bars : 2 * bars;
+}
+
+static uint32_t bars_in_file(const struct forest *forest, bool removes_only)
+{
+    const uint32_t bars = sizing_bars_kept(forest->options.sizing);
+    return removes_only ? bars : bars + 1;
+}
+
+/* The open bar, an empty one, and what is reserved and not acquired: whatever keep is. */
+enum { CHECKPOINT_BARS = 3 };
 
 static struct tree_levels tree_levels_of(const struct tree *tree)
 {
@@ -153,7 +163,7 @@ static enum tactus_status forest_make_room(struct forest *forest, uint64_t block
  * by 1 and the index blocks of a table for each compaction, and W has a table or more for each. */
 static uint64_t bars_blocks(const struct schedule *schedule, uint32_t bars)
 {
-    assert(bars >= ADMIT_BARS_REMOVES_IN_FILE);
+    assert(bars >= CHECKPOINT_BARS);
     const uint64_t next = max_u64(schedule->bar_blocks, schedule->bar_blocks_next);
     return (bars - 1) * schedule->bar_blocks + next;
 }
@@ -163,13 +173,14 @@ static enum tactus_status forest_ask_haste(struct forest *forest)
 {
     struct schedule *schedule = &forest->schedule;
     const struct fault before = *forest->options.fault;
-    const uint64_t blocks = bars_blocks(schedule, HASTE_BARS_IN_FILE);
+    const uint64_t blocks = bars_blocks(schedule, bars_in_file(forest, false) + 1);
     const enum tactus_status status = forest_make_room(forest, blocks, "size_max is near");
     const bool has_room = status == TACTUS_OK;
     if (!has_room && status != TACTUS_FULL && status != TACTUS_LIMIT) return status;
     *forest->options.fault = before; /* that there is none is no fault of anyone's */
     const uint64_t free_blocks = free_set_count_free(&forest->options.grid->free_set);
-    schedule->short_of_room = !has_room || free_blocks < HASTE_BARS * schedule->bar_blocks;
+    const uint32_t bars = bars_free(forest, false) + 2;
+    schedule->short_of_room = !has_room || free_blocks < bars * schedule->bar_blocks;
     return TACTUS_OK;
 }
 
@@ -182,20 +193,22 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
     static const char *const at_size_max = "commit: size_max is reached";
     struct schedule *schedule = &forest->schedule;
     const bool removes_only = commit->removes_only;
-    const uint32_t bars = removes_only ? ADMIT_BARS_REMOVES : ADMIT_BARS;
-    const uint32_t bars_in_file = removes_only ? ADMIT_BARS_REMOVES_IN_FILE : ADMIT_BARS_IN_FILE;
+    const uint32_t tables = removes_only ? ADMIT_TABLES_REMOVES : ADMIT_TABLES;
     schedule->short_of_room = false;
     const uint32_t surplus = slice_surplus_max(forest->options.sizing->runs_max[0]);
-    if (!manifest_room(&forest->trees[0].manifest, (bars + surplus) * forest->tree_count)) {
+    if (!manifest_room(&forest->trees[0].manifest, (tables + surplus) * forest->tree_count)) {
         return forest_limit(forest, "commit: tables_max is reached");
     }
     if (schedule->last_level_room < (removes_only ? ADMIT_LAST_LEVEL_REMOVES : ADMIT_LAST_LEVEL)) {
         return forest_limit(forest, "commit: the last level of a tree is full");
     }
     const uint64_t free_blocks = free_set_count_free(&forest->options.grid->free_set);
-    if (free_blocks < bars * schedule->bar_blocks) return forest_limit(forest, at_size_max);
+    if (free_blocks < bars_free(forest, removes_only) * schedule->bar_blocks) {
+        return forest_limit(forest, at_size_max);
+    }
     if (forest_beat_is_full(forest, commit)) TRY(forest_ask_haste(forest));
-    return forest_make_room(forest, bars_blocks(schedule, bars_in_file), at_size_max);
+    const uint64_t blocks = bars_blocks(schedule, bars_in_file(forest, removes_only));
+    return forest_make_room(forest, blocks, at_size_max);
 }
 
 /* Its entry is durable before its bars are worked off: were one of them to lack room, no replay
@@ -209,9 +222,19 @@ enum tactus_status forest_admit_checkpoint(struct forest *forest)
     const uint32_t none[COLLECTIONS_MAX] = {0};
     const struct forest_commit commit = {.entry_bytes = SECTOR_SIZE, .event_counts = none};
     TRY(forest_ask_haste(forest));
-    uint64_t blocks = bars_blocks(schedule, ADMIT_BARS_REMOVES_IN_FILE);
+    uint64_t blocks = bars_blocks(schedule, CHECKPOINT_BARS);
     if (schedule->beat % schedule->bar_beats == 0 && forest_beat_is_full(forest, &commit)) {
         blocks += schedule->bar_blocks_after_next;
     }
     return forest_make_room(forest, blocks, "checkpoint: size_max is reached");
+}
+
+bool forest_may_checkpoint_again(const struct forest *forest)
+{
+    const struct schedule *schedule = &forest->schedule;
+    const uint32_t surplus = slice_surplus_max(forest->options.sizing->runs_max[0]);
+    return schedule->effect_pending && schedule->last_level_room >= CHECKPOINT_BARS &&
+           manifest_room(
+               &forest->trees[0].manifest, (CHECKPOINT_BARS + surplus) * forest->tree_count
+           );
 }

@@ -141,6 +141,11 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
  * behind it. */
 enum tactus_status forest_admit_checkpoint(struct forest *forest);
 
+/* Whether a checkpoint behind the one just made may bring back room: what that one let go is free
+ * some beats after its capture, or after that of a later one, as keep says; and tables have room
+ * for the bars of one more. */
+bool forest_may_checkpoint_again(const struct forest *forest);
+
 /* Computes W, the most blocks that the open bar may acquire, from the manifest as it stands, and a
  * bound of what it can be in the next two: whenever levels have changed. */
 void forest_measure_bar(struct forest *forest);

@@ -287,14 +287,18 @@ static enum tactus_status forest_effect(struct forest *forest)
     return TACTUS_OK;
 }
 
-/* S8: whether a checkpoint is due at the end of the bar whose second half opens now. */
+/* S8: whether a checkpoint is due at the end of the bar whose second half opens now. Blocks that
+ * are only kept for longer count as free: else what waits would put off what frees it, more and
+ * more with each checkpoint. So keep has next to no part in when checkpoints come: the free set's
+ * trailer may have a block more. */
 static bool forest_checkpoint_is_due(const struct forest *forest)
 {
     const struct schedule *schedule = &forest->schedule;
     const struct free_set *free_set = &forest->options.grid->free_set;
     const uint64_t released = free_set_count_released(free_set) - schedule->released_baseline;
+    const uint64_t allocated = free_set_count_acquired(free_set) - free_set_count_kept(free_set);
     return schedule->journal_bytes_since_capture >= forest->options.sizing->journal_bytes / 3 ||
-           released > free_set_count_acquired(free_set) / 4;
+           released > allocated / 4;
 }
 
 /* ---- The boundary ---------------------------------------------------------------------------- */

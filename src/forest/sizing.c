@@ -76,8 +76,8 @@ static enum tactus_status take_numbers(
     if (sizing->snapshots_max > SNAPSHOTS_MAX_MAX) {
         return refuse_range(error, "snapshots-max", sizing->snapshots_max, "1 to 64");
     }
-    if (sizing->keep != 1) {
-        return refuse_range(error, "keep", sizing->keep, "1; more comes later");
+    if (sizing->keep > KEEP_MAX) {
+        return refuse_range(error, "keep", sizing->keep, "1 to 8");
     }
     for (uint32_t i = 0; i < SUPERBLOCK_LEVELS; i += 1) {
         sizing->runs_max[i] = options->runs_max[i] == 0 ? 1 : options->runs_max[i];
@@ -446,6 +446,11 @@ static void size_log(struct sizing *sizing)
     sizing->log_blocks_bar = manifest_pace_bar_blocks_max(&sizing->log);
 }
 
+uint32_t sizing_bars_kept(const struct sizing *sizing)
+{
+    return 2 + sizing->keep;
+}
+
 uint64_t sizing_log_events(uint64_t tables)
 {
     return tables * (MANIFEST_EVENTS_IN + MANIFEST_EVENTS_OUT);
@@ -453,7 +458,8 @@ uint64_t sizing_log_events(uint64_t tables)
 
 uint64_t sizing_trailer_blocks(const struct sizing *sizing, uint64_t blocks_allocated)
 {
-    const uint64_t bitsets = 2 * div_ceil_u64(blocks_allocated, 8); /* acquired and released */
+    /* What is acquired, and as many generations of what is released. */
+    const uint64_t bitsets = (1 + (uint64_t)sizing->keep) * div_ceil_u64(blocks_allocated, 8);
     return 2 + 2 * div_ceil_u64(bitsets, block_body(sizing));
 }
 
@@ -509,25 +515,26 @@ uint64_t sizing_bar_blocks(const struct sizing *sizing, uint64_t objects)
     return blocks + sizing->log_blocks_bar + sizing_trailer_blocks(sizing, grid);
 }
 
-/* S7: the least size that `create` accepts is 12 W of an empty forest (keep 1). */
+/* S7: the least size that `create` accepts is 12 W of an empty forest, for keep = 1: twice what
+ * ordinary commits need free. */
 static enum tactus_status check_size_max(struct sizing *sizing, struct text_error *error)
 {
     sizing->bar_blocks_empty = sizing_bar_blocks(sizing, 0);
-    const uint64_t least =
-        4 * (2 + (uint64_t)sizing->keep) * sizing->bar_blocks_empty * sizing->block_size;
+    const uint32_t bars = 4 * sizing_bars_kept(sizing);
+    const uint64_t least = bars * sizing->bar_blocks_empty * sizing->block_size;
     if (sizing->size_max >= least) return TACTUS_OK;
     text_error_set(
         error,
         0,
         0,
-        "size-max %llu is too small: batch %u, bar %u and block-size %u need %llu at least (12 W); "
-        "give "
-        "--size-max of that, or a smaller --batch",
+        "size-max %llu is too small: batch %u, bar %u and block-size %u need %llu at least (%u W); "
+        "give --size-max of that, or a smaller --batch",
         (unsigned long long)sizing->size_max,
         sizing->batch_max,
         sizing->bar_beats,
         sizing->block_size,
-        (unsigned long long)least
+        (unsigned long long)least,
+        bars
     );
     return TACTUS_LIMIT;
 }
@@ -560,13 +567,13 @@ enum tactus_status sizing_resolve(
 
 /* ---- For `plan` ----------------------------------------------------------------------------- */
 
-/* Live data with 3 % for what blocks and tables leave empty, and 6 W. */
+/* Live data with 3 % for what blocks and tables leave empty, and what commits must find free. */
 static bool objects_fit_size(const struct sizing *sizing, uint64_t objects)
 {
     const unsigned __int128 live =
         (unsigned __int128)objects * sizing->object_bytes_logical * 103 / 100;
-    const unsigned __int128 room =
-        (unsigned __int128)6 * sizing_bar_blocks(sizing, objects) * sizing->block_size;
+    const unsigned __int128 room = (unsigned __int128)2 * sizing_bars_kept(sizing) *
+                                   sizing_bar_blocks(sizing, objects) * sizing->block_size;
     return live + room <= sizing->size_max;
 }
 

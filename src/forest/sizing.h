@@ -93,6 +93,17 @@ struct tree_levels {
         [SUPERBLOCK_LEVELS]; /* [i]: most tables of level i + 1 that one of level i meets */
 };
 
+/* So many W are taken before what a bar lets go can be written over: 2 + keep. In haste a
+ * checkpoint ends every bar, and its effect comes half way into the next. What bar b released
+ * before its own checkpoint becomes free at the effect of the keep-th checkpoint from that one on,
+ * half way into bar b + keep. Until then 1 + keep bars, b to b + keep, have acquired W each, and
+ * none of it is made up for by what they let go. One W more holds what a beat reserves and does not
+ * acquire. So whoever finds so many free when a bar opens lacks no block until what it lets go is
+ * back, even if nobody let go of anything before: removals need these. Other commits need twice as
+ * many, so that removals have as many left in which their tombstones sink; and a new file has twice
+ * as many again. */
+uint32_t sizing_bars_kept(const struct sizing *sizing);
+
 /* Most tables that a bar writes in one tree: 1 + n0 + the sum over i < 6 with n(i) or n(i - 1) > 0
  * of (1 + min(growth, o(i) + 1)). Its share of W is as many times the blocks of a full table; the
  * sum over all trees, the log and the trailers is W. */
@@ -113,8 +124,9 @@ uint64_t sizing_bar_blocks(const struct sizing *sizing, uint64_t objects);
 
 /* ---- For `plan` ----------------------------------------------------------------------------- */
 
-/* How many objects of each collection alike fit: the live data and 6 W under size_max, and
- * tables at least half full under tables_max; *tables_bind says which of the two it is. */
+/* How many objects of each collection alike fit: the live data and the W that commits must find
+ * free under size_max, and tables at least half full under tables_max; *tables_bind says which of
+ * the two it is. */
 uint64_t sizing_objects_max(const struct sizing *sizing, bool *tables_bind);
 
 /* Bytes written for a byte of record, at worst, in a file of `objects` objects in each collection:

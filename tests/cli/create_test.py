@@ -90,6 +90,17 @@ def test_create_says_what_it_chose():
     expect(chosen["batch_max"] == 64 and chosen["bar_beats"] == 4, chosen)
 
 
+def test_keep_is_an_option_of_the_file():
+    create(options=["--keep", "3"])
+    succeed("verify", "shop.tactus")
+    expect("keep: 3" in succeed("inspect", "shop.tactus", "superblock").out)
+    for keep in ("9", "100"):
+        result = fail(2, "create", "o.tactus", "--schema", "schema", *SMALL, "--keep", keep)
+        expect(f"keep is {keep}: it must be 1 to 8" in result.err, result)
+    least = fail(6, "plan", "--schema", "schema", *SMALL, "--keep", "3", "--size-max", "64K")
+    expect("(20 W)" in least.err, least)
+
+
 def test_plan_prints_text_and_json():
     pathlib.Path("schema").write_text(SCHEMA)
     text = succeed("plan", "--schema", "schema")

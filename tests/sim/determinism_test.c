@@ -23,9 +23,9 @@
 
 enum { IMAGES_MAX = 256, ITEMS = 260 };
 
-/* What a file holds after an op (storage.md S10, but for the journal). Of what the checkpoint has
- * released only the addresses count: after its effect, and so after a crash that goes back to it,
- * those blocks may have been written over. */
+/* What a file holds after an op (storage.md S10, but for the journal). Of what the checkpoint's
+ * effect frees only the addresses count: after it, and so after a crash that goes back to the
+ * checkpoint, those blocks may have been written over. What is kept for longer is still there. */
 struct image {
     uint64_t op;
     uint64_t beat;
@@ -52,6 +52,7 @@ struct manner {
     uint32_t reopens; /* one step in so many is followed by a reopen; 0: never */
     uint32_t crashes; /* likewise by a run into a crash */
     uint32_t slow;    /* one request in so many takes long; 0: none, 1: each of the superblock */
+    uint32_t keep;    /* not a manner, but an option of the file; 0: 1 */
 };
 
 /* Options of the file: each of them has histories of its own. */
@@ -70,6 +71,14 @@ static uint64_t durable_count; /* checkpoints; and those that somebody had to wa
 static uint64_t waited_count;
 static uint64_t crash_count;
 static uint64_t slice_count;
+static uint64_t kept_count; /* blocks that were released, and are not freed by the next effect */
+
+/* Of what is released: the blocks of the side are the checkpoint's own, and still there. */
+static uint32_t effects_left(const struct free_set *free_set, uint64_t address)
+{
+    const uint32_t left = free_set_effects_left(free_set, address);
+    return left > free_set->keep ? 0 : left;
+}
 
 static struct image image_of(const struct model *model, const struct simulated_disk *disk)
 {
@@ -87,13 +96,14 @@ static struct image image_of(const struct model *model, const struct simulated_d
     EXPECT(block != NULL);
     for (uint64_t address = 1; address <= free_set_highest_acquired(free_set); address += 1) {
         if (free_set_is_free(free_set, address)) continue;
-        const bool released = free_set_effects_left(free_set, address) == 1;
+        const uint32_t released = effects_left(free_set, address);
         uint8_t name[16];
         store_u64(name, address);
         store_u64(name + 8, released);
         checksum_stream_add(&stream, name, sizeof name);
         image.block_count += 1;
-        if (released) continue;
+        if (released == 1) continue;
+        if (released > 1) kept_count += 1;
         const uint64_t offset = layout_block_offset(&db->layout, address);
         simulated_disk_peek(disk, offset, block, db->layout.block_size);
         EXPECT(
@@ -244,6 +254,7 @@ static void run(
         .cache_bytes = manner.cache_bytes,
         .batch_max = seed % 2 == 0 ? 32 : 96,
         .compaction_depth = manner.depth,
+        .keep = manner.keep,
     };
     memcpy(options.runs_max, runs_max, sizeof options.runs_max);
     const struct simulated_disk_options disk_options = {
@@ -284,19 +295,19 @@ static void run(
     simulated_disk_free(disk);
 }
 
-static void run_seed(uint64_t seed, const uint32_t runs_max[TACTUS_LEVELS])
+static void run_seed(uint64_t seed, const uint32_t runs_max[TACTUS_LEVELS], uint32_t keep)
 {
     test_seed_begin(seed);
     struct random random;
     random_init(&random, seed);
     struct history *history = calloc(1, sizeof *history);
     EXPECT(history != NULL);
-    const struct manner plain = {.cache_bytes = 1 << 20, .in_order = true};
+    const struct manner plain = {.cache_bytes = 1 << 20, .in_order = true, .keep = keep};
     run(seed, runs_max, plain, history, &random);
     EXPECT(history->count > 0);
 
     const uint32_t large = COMPACTION_DEPTH_MAX;
-    const struct manner manners[] = {
+    struct manner manners[] = {
         {.cache_bytes = 0, .depth = 1},
         {.cache_bytes = 0, .depth = large},
         {.cache_bytes = 1 << 20, .depth = 1, .in_order = true},
@@ -314,8 +325,10 @@ static void run_seed(uint64_t seed, const uint32_t runs_max[TACTUS_LEVELS])
         {.cache_bytes = 0, .slow = 60, .sync = TACTUS_SYNC_NONE},
         {.cache_bytes = 0, .slow = 60, .depth = 1},
     };
-    for (uint32_t index = 0; index < COUNT_OF(manners); index += 1)
+    for (uint32_t index = 0; index < COUNT_OF(manners); index += 1) {
+        manners[index].keep = keep;
         run(seed, runs_max, manners[index], history, &random);
+    }
     free(history);
 }
 
@@ -323,7 +336,7 @@ TEST(determinism, one_history_has_one_image_however_it_is_run)
 {
     const struct test_seeds seeds = test_seeds(6);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1)
-        run_seed(seed, settings[0]);
+        run_seed(seed, settings[0], 1);
     printf(
         "determinism: %llu images compared, %llu checkpoints compared, %llu crashes; %llu "
         "checkpoints written, %llu of them waited for\n",
@@ -360,8 +373,17 @@ TEST(determinism, of_several_runs_in_a_level_is_the_same)
     const struct test_seeds seeds = test_seeds(several + 1);
     slice_count = 0;
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1)
-        run_seed(seed, settings[1 + seed % several]);
+        run_seed(seed, settings[1 + seed % several], 1);
     EXPECT(slice_count > 0 || seeds.count <= several);
+}
+
+TEST(determinism, of_released_blocks_that_are_kept_for_longer_is_the_same)
+{
+    const struct test_seeds seeds = test_seeds(3);
+    kept_count = 0;
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1)
+        run_seed(seed, settings[0], 3);
+    EXPECT(kept_count > 0);
 }
 
 TEST_MAIN()

@@ -110,6 +110,7 @@ static void run_seed(uint64_t seed)
         .batch_max = random_chance(&random, 1, 2) ? 32 : 96,
         .queued = random_chance(&random, 1, 2) ? 7 : 0,
         .runs_max = {runs[seed % 4]},
+        .keep = seed / 2 % 2 == 0 ? 1 : 3,
         .compaction_depth = (uint32_t)(seed % (COMPACTION_DEPTH_MAX + 1)),
     };
     struct model *model = model_new(&options);

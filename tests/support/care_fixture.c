@@ -45,9 +45,15 @@ static struct tactus_create_options create_options(uint64_t seed)
 
 struct simulated_disk *care_disk_new(uint64_t seed)
 {
+    return care_disk_keeping(seed, 1);
+}
+
+struct simulated_disk *care_disk_keeping(uint64_t seed, uint32_t keep)
+{
     const struct simulated_disk_options disk_options = {.seed = seed, .at_submission = true};
     struct simulated_disk *disk = simulated_disk_new(&disk_options);
-    const struct tactus_create_options options = create_options(seed);
+    struct tactus_create_options options = create_options(seed);
+    options.keep = keep;
     struct reactor reactor = {0};
     struct tactus_error error = {0};
     simulated_disk_open(&reactor, disk);

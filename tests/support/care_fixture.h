@@ -31,6 +31,9 @@ struct care_note {
 /* A disk with a new, empty file. Owned by the caller. */
 struct simulated_disk *care_disk_new(uint64_t seed);
 
+/* The same, which keeps released blocks for so many checkpoints. */
+struct simulated_disk *care_disk_keeping(uint64_t seed, uint32_t keep);
+
 /* Opens it, read-only or not; NULL: refused, *status says why. sync is NONE. */
 tactus_db *care_open(struct simulated_disk *disk, bool read_only, enum tactus_status *status);
 void care_close(tactus_db *db);

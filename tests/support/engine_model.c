@@ -26,6 +26,7 @@ static struct tactus_create_options create_options(const struct model *model)
     create.bar_beats = 4;
     create.growth_factor = 4;
     memcpy(create.runs_max, model->options.runs_max, sizeof create.runs_max);
+    create.keep = model->options.keep;
     create.journal_bytes = 1 << 20;
     create.size_max = UINT64_C(256) << 20;
     create.file_id = (struct tactus_u128){.low = 7, .high = 9};

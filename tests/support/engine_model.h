@@ -56,6 +56,7 @@ struct model_options {
     uint32_t batch_max;
     uint32_t queued;                  /* of eight commits so many are only started */
     uint32_t runs_max[TACTUS_LEVELS]; /* 0: 1 */
+    uint32_t keep;                    /* 0: 1 */
 };
 
 struct model {

@@ -15,9 +15,10 @@ enum { BATCHES_MAX = 3000 };
 static struct database_fixture fixture;
 
 /* The least size_max that create accepts. */
-static uint64_t size_max_least(void)
+static uint64_t size_max_least(uint32_t keep)
 {
     struct tactus_create_options create = database_fixture_create_options();
+    create.keep = keep;
     uint64_t fails = 4096;
     uint64_t fits = create.size_max;
     while (fails + 4096 < fits) {
@@ -35,11 +36,18 @@ static uint64_t size_max_least(void)
     return fits;
 }
 
-static void begin_small(uint64_t factor)
+/* Released blocks are kept for so many checkpoints; size_max is that many times the least. */
+static void begin_keeping(uint64_t factor, uint32_t keep)
 {
     database_fixture_init(&fixture, factor);
-    fixture.create.size_max = size_max_least() * factor;
+    fixture.create.keep = keep;
+    fixture.create.size_max = size_max_least(keep) * factor;
     EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
+}
+
+static void begin_small(uint64_t factor)
+{
+    begin_keeping(factor, 1);
 }
 
 /* In hundredths of W: the least that a checkpoint left free in the file. */
@@ -261,7 +269,7 @@ static uint32_t empty_round(uint64_t round, uint64_t batches, enum tactus_status
     return checkpoints;
 }
 
-static void fill_and_empty(uint64_t factor, enum tactus_status wanted)
+static void fill_and_empty(uint64_t number, enum tactus_status wanted)
 {
     uint64_t least = UINT64_MAX;
     uint64_t most = 0;
@@ -277,8 +285,8 @@ static void fill_and_empty(uint64_t factor, enum tactus_status wanted)
         if (batches > most) most = batches;
     }
     printf(
-        "admission: size %llu, %d rounds: %llu to %llu batches, %u checkpoints asked for\n",
-        (unsigned long long)factor,
+        "admission: number %llu, %d rounds: %llu to %llu batches, %u checkpoints asked for\n",
+        (unsigned long long)number,
         ROUNDS,
         (unsigned long long)least,
         (unsigned long long)most,
@@ -305,7 +313,7 @@ TEST(admission, a_full_disk_is_filled_and_emptied_many_times)
 {
     static const uint64_t factors[] = {2};
     for (uint32_t index = 0; index < COUNT_OF(factors); index += 1) {
-        const uint64_t size = size_max_least() * factors[index];
+        const uint64_t size = size_max_least(1) * factors[index];
         database_fixture_init(&fixture, factors[index]);
         simulated_disk_limit(fixture.disk, size);
         EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
@@ -313,11 +321,71 @@ TEST(admission, a_full_disk_is_filled_and_emptied_many_times)
     }
 }
 
+/* A file that keeps what was released for longer needs more room, and gives it all back. */
+TEST(admission, a_file_that_keeps_for_longer_is_filled_and_emptied_many_times)
+{
+    static const uint32_t keeps[] = {2, 8};
+    for (uint32_t index = 0; index < COUNT_OF(keeps); index += 1) {
+        begin_keeping(index == 0 ? 2 : 1, keeps[index]);
+        EXPECT(fixture.db->grid.free_set.keep == keeps[index]);
+        fill_and_empty(keeps[index], TACTUS_LIMIT);
+    }
+    const uint64_t size = size_max_least(2) * 2;
+    database_fixture_init(&fixture, 2);
+    fixture.create.keep = 2;
+    simulated_disk_limit(fixture.disk, size);
+    EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
+    fill_and_empty(2, TACTUS_FULL);
+}
+
+/* The newest of what waits to be free, when a checkpoint is asked for in haste, is free when it
+ * returns: it brings as many more as that takes, or as bring room back. True: all of them. */
+static bool give_back(uint64_t factor, uint32_t keep)
+{
+    begin_keeping(factor, keep);
+    enum tactus_status refusal = TACTUS_OK;
+    (void)fill(&refusal);
+    EXPECT(refusal == TACTUS_LIMIT);
+    EXPECT(database_fixture_remove(&fixture, 1, 1) == TACTUS_OK);
+    const struct free_set *set = &fixture.db->grid.free_set;
+    const uint32_t newest_left = set->effect_pending ? keep + 1 : keep;
+    uint64_t newest = 0;
+    for (uint64_t address = 1; address <= free_set_highest_acquired(set); address += 1) {
+        if (free_set_effects_left(set, address) == newest_left) newest = address;
+    }
+    EXPECT(newest > 0);
+    const struct forest *forest = &fixture.db->forest;
+    const uint64_t before = forest->counters.checkpoints;
+    checkpoint();
+    const uint64_t made = forest->counters.checkpoints - before;
+    EXPECT(made >= 1 && made <= 1 + keep);
+    const bool is_whole = made == 1 + keep;
+    if (!is_whole) EXPECT(!forest->schedule.short_of_room);
+    if (is_whole) {
+        /* Free, or in use again since. */
+        const uint32_t left = free_set_effects_left(set, newest);
+        EXPECT(left == 0 || left > keep);
+    }
+    database_fixture_end(&fixture);
+    return is_whole;
+}
+
+TEST(admission, a_checkpoint_in_haste_gives_back_what_waits_to_be_free)
+{
+    uint32_t whole = 0;
+    for (uint32_t keep = 1; keep <= 5; keep += 2) {
+        for (uint64_t factor = 1; factor <= 3; factor += 1) {
+            if (give_back(factor, keep)) whole += 1;
+        }
+    }
+    EXPECT(whole > 0);
+}
+
 /* Whatever is admitted leaves room for removals and checkpoints: also what only joins a beat, with
  * a checkpoint behind it that opens the next. */
-static void creep_up(uint64_t factor)
+static void creep_up(uint64_t factor, uint32_t keep)
 {
-    begin_small(factor);
+    begin_keeping(factor, keep);
     enum tactus_status refusal = TACTUS_OK;
     const uint64_t batches = fill(&refusal);
     EXPECT(refusal == TACTUS_LIMIT);
@@ -345,15 +413,16 @@ static void creep_up(uint64_t factor)
 
 TEST(admission, small_commits_with_checkpoints_between_do_not_creep_past_the_limits)
 {
-    creep_up(1);
-    creep_up(2);
-    creep_up(3);
+    creep_up(1, 1);
+    creep_up(2, 1);
+    creep_up(3, 1);
+    creep_up(2, 3);
 }
 
 /* Behind a complete checkpoint the next beat was opened in haste or not: a reopen does the same. */
-static struct tactus_digest haste_digest(bool reopens)
+static struct tactus_digest haste_digest(bool reopens, uint32_t keep)
 {
-    begin_small(3);
+    begin_keeping(3, keep);
     enum tactus_status refusal = TACTUS_OK;
     const uint64_t batches = fill(&refusal);
     for (uint64_t batch = 0; batch < batches / 3; batch += 1) {
@@ -374,9 +443,11 @@ static struct tactus_digest haste_digest(bool reopens)
 
 TEST(admission, haste_is_the_same_whether_the_file_was_reopened_or_not)
 {
-    const struct tactus_digest one = haste_digest(false);
-    const struct tactus_digest other = haste_digest(true);
-    EXPECT(memcmp(&one, &other, sizeof one) == 0);
+    for (uint32_t keep = 1; keep <= 3; keep += 2) {
+        const struct tactus_digest one = haste_digest(false, keep);
+        const struct tactus_digest other = haste_digest(true, keep);
+        EXPECT(memcmp(&one, &other, sizeof one) == 0);
+    }
 }
 
 TEST(admission, checkpoints_alone_never_fill_a_file)

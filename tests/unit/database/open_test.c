@@ -176,7 +176,7 @@ TEST(open, options_of_a_file_out_of_their_range_are_refused_by_name)
     REFUSED(bar_beats, 66, TACTUS_MISUSE, "bar is 66");
     REFUSED(growth_factor, 1, TACTUS_MISUSE, "growth is 1");
     REFUSED(growth_factor, 17, TACTUS_MISUSE, "growth is 17");
-    REFUSED(keep, 2, TACTUS_MISUSE, "keep is 2");
+    REFUSED(keep, 9, TACTUS_MISUSE, "keep is 9");
     REFUSED(snapshots_max, 65, TACTUS_MISUSE, "snapshots-max is 65");
     REFUSED(runs_max[3], 2, TACTUS_MISUSE, "runs below level 0 is 2");
     REFUSED(runs_max[0], 65, TACTUS_MISUSE, "runs is 65");

@@ -451,6 +451,97 @@ TEST(verify, names_blocks_that_the_free_set_is_wrong_about)
     simulated_disk_free(disk);
 }
 
+enum { KEEP = 3 };
+
+/* A file with blocks in each of its generations, and the words of one of them. */
+static struct simulated_disk *disk_with_generations(void)
+{
+    struct simulated_disk *disk = care_disk_keeping(21, KEEP);
+    enum tactus_status status;
+    for (uint64_t first = 0; first < 3000; first += 500) {
+        tactus_db *db = care_open(disk, false, &status);
+        EXPECT(db != NULL);
+        care_insert(db, first, 500);
+        care_change(db, first, 500);
+        EXPECT(tactus_checkpoint(db) == TACTUS_OK);
+        care_close(db);
+    }
+    expect_sound(disk);
+    return disk;
+}
+
+static uint8_t *generation_at(const struct forgery *forgery, uint32_t generation)
+{
+    const struct superblock_disk *disk = (const struct superblock_disk *)forgery->bytes;
+    uint8_t *words = block_at(forgery, disk->released.last.address) + BLOCK_HEADER_SIZE;
+    EXPECT(disk->released.size > (KEEP - 1) * disk->acquired.size);
+    return words + generation * disk->acquired.size;
+}
+
+/* Verify names it, and an open refuses it in the same words, also one that writes nothing. */
+static void expect_generations_refused(struct forgery *forgery, const char *words)
+{
+    seal_and_verify(forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    expect_line(words);
+    expect_line("type=free-set");
+    for (uint32_t read_only = 0; read_only < 2; read_only += 1) {
+        enum tactus_status status = TACTUS_OK;
+        EXPECT(care_open(forgery->disk, read_only == 1, &status) == NULL);
+        EXPECT(status == TACTUS_CORRUPT);
+    }
+    forgery_end(forgery);
+}
+
+TEST(verify, names_generations_of_released_blocks_that_cannot_be)
+{
+    struct simulated_disk *disk = disk_with_generations();
+    struct forgery forgery = forge(disk);
+    for (uint32_t generation = 0; generation < KEEP; generation += 1) {
+        EXPECT(load_u64(generation_at(&forgery, generation)) != 0);
+    }
+    uint8_t *words = generation_at(&forgery, 2);
+    const uint64_t oldest = load_u64(generation_at(&forgery, 0));
+    store_u64(words, load_u64(words) | (oldest & -oldest));
+    expect_generations_refused(&forgery, "the free set has a block that was released twice");
+
+    forgery = forge(disk);
+    const struct superblock_disk *superblock = (const struct superblock_disk *)forgery.bytes;
+    const uint8_t *acquired =
+        block_at(&forgery, superblock->acquired.last.address) + BLOCK_HEADER_SIZE;
+    uint64_t word = 0;
+    while (load_u64(acquired + word * 8) == UINT64_MAX)
+        word += 1;
+    EXPECT(word < superblock->acquired.size / 8);
+    words = generation_at(&forgery, 1) + word * 8;
+    store_u64(words, load_u64(words) | ~load_u64(acquired + word * 8));
+    expect_generations_refused(&forgery, "the free set has released blocks that are free");
+
+    /* More of them than the file keeps. */
+    forgery = forge(disk);
+    for (uint32_t copy = 0; copy < SUPERBLOCK_COPIES; copy += 1) {
+        const uint64_t byte = layout_superblock_offset(copy);
+        ((struct superblock_disk *)(forgery.bytes + byte))->keep = KEEP - 1;
+    }
+    expect_generations_refused(&forgery, "more released blocks than keep allows");
+    simulated_disk_free(disk);
+}
+
+TEST(verify, a_block_that_is_missing_from_any_generation_leaks)
+{
+    struct simulated_disk *disk = disk_with_generations();
+    for (uint32_t generation = 0; generation < KEEP; generation += 1) {
+        struct forgery forgery = forge(disk);
+        uint8_t *words = generation_at(&forgery, generation);
+        store_u64(words, load_u64(words) & (load_u64(words) - 1));
+        seal_and_verify(&forgery);
+        EXPECT(verdict.fault_count == 1);
+        expect_line("leaked: the block is acquired, and nothing refers to it");
+        forgery_end(&forgery);
+    }
+    simulated_disk_free(disk);
+}
+
 TEST(verify, names_tables_that_overlap)
 {
     struct simulated_disk *disk = care_disk_filled(13, 3100, 0);

@@ -271,6 +271,43 @@ TEST(schedule, a_checkpoint_is_due_when_more_than_a_quarter_was_released_since_t
     }
 }
 
+/* Captures in a history of scattered batches, and the most blocks in use at any commit's end. */
+static uint64_t captures_of(uint32_t keep, uint64_t *acquired_max)
+{
+    database_fixture_init(&fixture, 1);
+    fixture.create.keep = keep;
+    EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
+    forest = &fixture.db->forest;
+    schedule = &forest->schedule;
+    *acquired_max = 0;
+    for (uint64_t batch = 0; batch < 1500; batch += 1) {
+        const uint64_t id = 1 + batch * 7919 % 40000 * FIXTURE_BATCH;
+        EXPECT(database_fixture_insert(&fixture, id, FIXTURE_BATCH, (uint32_t)batch) == TACTUS_OK);
+        const uint64_t acquired = free_set_count_acquired(&fixture.db->grid.free_set);
+        *acquired_max = max_u64(*acquired_max, acquired);
+    }
+    const uint64_t count = forest->counters.checkpoints;
+    end();
+    return count;
+}
+
+/* What waits to be free puts off no checkpoint: else the more waits the later they come, and from
+ * four generations on without end. (A trailer may have a block more: so a checkpoint may move.) */
+TEST(schedule, checkpoints_come_as_often_however_long_blocks_are_kept)
+{
+    uint64_t most = 0;
+    const uint64_t count = captures_of(1, &most);
+    EXPECT(count > 10);
+    static const uint32_t keeps[] = {2, 3, 8};
+    for (uint32_t index = 0; index < COUNT_OF(keeps); index += 1) {
+        uint64_t most_kept = 0;
+        const uint64_t count_kept = captures_of(keeps[index], &most_kept);
+        EXPECT(count_kept + count / 10 >= count && count_kept <= count + count / 10);
+        EXPECT(most_kept > most);
+        EXPECT(most_kept <= most + (keeps[index] - 1) * most / 3);
+    }
+}
+
 /* ---- Captures and their effect --------------------------------------------------------------- */
 
 static void capture_in_bar(uint32_t bar)

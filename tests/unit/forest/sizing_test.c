@@ -211,7 +211,7 @@ TEST(sizing, refuses_options_out_of_their_range)
     expect_refused(kv, (options){.block_size = 2048}, TACTUS_MISUSE, "power of two");
     expect_refused(kv, (options){.block_size = 5000}, TACTUS_MISUSE, "power of two");
     expect_refused(kv, (options){.block_size = 2 * MIB}, TACTUS_MISUSE, "power of two");
-    expect_refused(kv, (options){.keep = 2}, TACTUS_MISUSE, "more comes later");
+    expect_refused(kv, (options){.keep = 9}, TACTUS_MISUSE, "keep is 9: it must be 1 to 8");
     expect_refused(kv, (options){.runs_max = {1, 2}}, TACTUS_MISUSE, "more comes later");
     expect_refused(kv, (options){.snapshots_max = 65}, TACTUS_MISUSE, "1 to 64");
     expect_refused(kv, (options){.tables_max = UINT32_MAX}, TACTUS_MISUSE, "at most");
@@ -232,6 +232,7 @@ TEST(sizing, refuses_what_does_not_fit_and_says_what_does)
     EXPECT(resolve(sale, &(options){.journal_bytes = 12779520}) == TACTUS_OK);
     expect_refused(sale, (options){.size_max = MIB}, TACTUS_LIMIT, "need 91619328 at least (12 W)");
     EXPECT(resolve(sale, &(options){.size_max = 91619328}) == TACTUS_OK);
+    expect_refused(sale, (options){.keep = 3, .size_max = MIB}, TACTUS_LIMIT, "at least (20 W)");
     expect_refused(sale, (options){.batch_max = 65536}, TACTUS_LIMIT, "over 512M");
     expect_refused(sale, (options){.tables_max = 70}, TACTUS_LIMIT, "give 144 at least");
     struct tactus_create_options large = {
