@@ -621,6 +621,15 @@ struct tactus_stats {
     uint64_t filter_negatives;       /* ... the filter said no, which saved a read or two */
     uint64_t filter_positives;       /* ... it let pass, and the key was there */
     uint64_t filter_false_positives; /* ... it let pass, and the key was not */
+
+    /* Since the file was made, where a level has several sorted runs. */
+    uint64_t slices;         /* of compactions: merges of several runs */
+    uint64_t tables_trimmed; /* that a slice took the lower part of */
+
+    /* The manifest log's own compaction, since the file was made. */
+    uint64_t manifest_blocks_max; /* what manifest_blocks comes to at the most */
+    uint64_t manifest_blocks_compacted;
+    uint64_t manifest_events_copied; /* from them, as they still counted */
 };
 /* Fills as much as struct_bytes says, which it sets to what was filled: a program built with an
  * older header gets the fields that it knows; with a newer one, the fields behind are zero. Left

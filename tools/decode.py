@@ -251,7 +251,7 @@ def superblock(file):
         print(name, load(file.superblock, offset))
     state = file.trailer(368, STATE)
     for collection in file.collections:
-        print(f"timestamp_last {collection.name}", u64(state, 456 + 8 * collection.number))
+        print(f"timestamp_last {collection.name}", u64(state, 584 + 8 * collection.number))
     for name, offset in (("blocks_acquired", 424), ("blocks_released", 480)):
         print(name, bin(int.from_bytes(file.trailer(offset, FREE_SET), "little")).count("1"))
 

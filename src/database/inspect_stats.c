@@ -30,6 +30,8 @@ void inspect_counters(const struct inspect *inspect)
     inspect_number(writer, "records_dropped", counters->records_dropped);
     inspect_number(writer, "records_replaced", counters->records_replaced);
     inspect_number(writer, "records_cancelled", counters->records_cancelled);
+    inspect_number(writer, "slices", sum.slices);
+    inspect_number(writer, "tables_trimmed", sum.tables_trimmed);
     inspect_section_end(writer);
 }
 
@@ -62,6 +64,22 @@ void inspect_grid(const struct inspect *inspect)
     inspect_number(
         writer, "manifest_blocks", verify->bootstrap.superblock.checkpoint.manifest_block_count
     );
+    inspect_section_end(writer);
+}
+
+/* Its length now, and the most that it can come to; how it keeps to that. */
+static void stats_manifest_log(const struct inspect *inspect)
+{
+    const struct verify *verify = &inspect->verify;
+    const struct forest_counters *counters = &verify->state.counters;
+    struct inspect_writer *writer = inspect->writer;
+    inspect_section_begin(writer, "manifest_log");
+    inspect_number(writer, "blocks", verify->bootstrap.superblock.checkpoint.manifest_block_count);
+    inspect_number(writer, "blocks_max", verify->bootstrap.sizing->log.log_blocks_max);
+    if (verify->has_state) {
+        inspect_number(writer, "blocks_compacted", counters->log_blocks_compacted);
+        inspect_number(writer, "events_copied", counters->log_events_copied);
+    }
     inspect_section_end(writer);
 }
 
@@ -98,6 +116,8 @@ static void stats_levels(const struct inspect *inspect)
         {.key = "records_in", .width = 13},
         {.key = "records", .width = 13},
         {.key = "bytes", .width = 16},
+        {.key = "slices", .width = 9},
+        {.key = "trims", .width = 9},
         {.key = "amplification"},
     };
     const struct forest_counters *counters = &inspect->verify.state.counters;
@@ -113,6 +133,8 @@ static void stats_levels(const struct inspect *inspect)
         inspect_number(writer, "records_in", of->records_in);
         inspect_number(writer, "records", of->records_written);
         inspect_number(writer, "bytes", of->bytes_written);
+        inspect_number(writer, "slices", of->slices);
+        inspect_number(writer, "trims", of->tables_trimmed);
         inspect_ratio(
             writer,
             "amplification",
@@ -195,6 +217,7 @@ enum tactus_status inspect_stats(struct inspect *inspect)
     TRY(inspect_look(inspect));
     stats_file(inspect);
     inspect_grid(inspect);
+    stats_manifest_log(inspect);
     TRY(inspect_journal_count(inspect));
     if (inspect->verify.has_state) {
         inspect_counters(inspect);

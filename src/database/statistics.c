@@ -33,6 +33,7 @@ static void present(const tactus_db *db, struct tactus_stats *stats)
     stats->journal_ring_bytes = db->layout.journal_bytes;
     stats->journal_used_bytes = journal_used_bytes(journal);
     stats->manifest_blocks = db->forest.log.block_count + (db->forest.log.frame != NULL ? 1 : 0);
+    stats->manifest_blocks_max = db->forest.log.pace.log_blocks_max;
     stats->tables = db->forest.log.extents.count;
     stats->memory_bytes = db->region_size;
 }
@@ -53,6 +54,10 @@ static void history(const tactus_db *db, struct tactus_stats *stats)
     stats->tables_coalesced = counters->tables_coalesced;
     stats->records_dropped = counters->records_dropped;
     stats->records_replaced = counters->records_replaced;
+    stats->slices = sum.slices;
+    stats->tables_trimmed = sum.tables_trimmed;
+    stats->manifest_blocks_compacted = counters->log_blocks_compacted;
+    stats->manifest_events_copied = counters->log_events_copied;
     for (uint32_t level = 0; level < LEVELS; level += 1) {
         const struct forest_level_counters *of = &counters->levels[level];
         struct tactus_level_stats *target = &stats->levels[level];

@@ -19,6 +19,8 @@ struct forest_level_counters forest_counters_sum(const struct forest_counters *c
         sum.records_in += of->records_in;
         sum.records_written += of->records_written;
         sum.bytes_written += of->bytes_written;
+        sum.slices += of->slices;
+        sum.tables_trimmed += of->tables_trimmed;
     }
     return sum;
 }

@@ -24,7 +24,9 @@ struct forest_level_counters {
     uint64_t blocks_written; /* of those written: values and all that leads to them */
     uint64_t records_in;     /* read by compactions into it, of both sides */
     uint64_t records_written;
-    uint64_t bytes_written; /* of these records */
+    uint64_t bytes_written;  /* of these records */
+    uint64_t slices;         /* of the merges: those of several runs */
+    uint64_t tables_trimmed; /* of the tables read: those that a slice left the upper part of */
 };
 
 /* Counted since the file was made, up to the op that the checkpoint captured. Compactions count
@@ -45,6 +47,8 @@ struct forest_counters {
     uint64_t records_dropped;
     uint64_t records_replaced;
     uint64_t records_cancelled;
+    uint64_t log_blocks_compacted; /* of the manifest log, by its own compaction */
+    uint64_t log_events_copied;    /* of these blocks' events: those that still counted */
     struct forest_level_counters levels[LEVELS];
 };
 

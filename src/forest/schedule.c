@@ -167,7 +167,20 @@ static void apply_compaction(struct forest *forest, struct compaction *compactio
     level->records_in += now->records_in;
     level->records_written += now->records_out;
     level->bytes_written += now->records_out * compaction->tree->options.shape.record_size;
+    level->slices += now->slices;
+    level->tables_trimmed += now->tables_trimmed;
     compaction_apply(compaction);
+}
+
+static enum tactus_status compact_log(struct forest *forest)
+{
+    const struct manifest_log_statistics before = forest->log.statistics;
+    TRY(manifest_log_compact(&forest->log));
+    const struct manifest_log_statistics *after = &forest->log.statistics;
+    struct forest_counters *counters = &forest->counters;
+    counters->log_blocks_compacted += after->blocks_compacted - before.blocks_compacted;
+    counters->log_events_copied += after->events_copied - before.events_copied;
+    return TACTUS_OK;
 }
 
 /* R8, step 4. The log's reservation was made when the beat opened. */
@@ -185,7 +198,7 @@ static enum tactus_status forest_end_half_bar(struct forest *forest)
         apply_compaction(forest, half_bar->compactions[index]);
     }
     half_bar_end(half_bar);
-    TRY(manifest_log_compact(&forest->log));
+    TRY(compact_log(forest));
     manifest_log_forfeit(&forest->log);
     free_set_forfeit(&forest->options.grid->free_set, reservation);
     return TACTUS_OK;

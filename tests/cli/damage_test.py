@@ -176,6 +176,22 @@ def test_stats_show_what_the_history_came_to():
     fail(3, "stats", "shop.tactus")
 
 
+def test_stats_show_slices_and_what_the_manifest_log_compacts_of_itself():
+    create(options=["--batch", "16", "--runs", "4,1"])
+    succeed("import", "shop.tactus", "sale", given=csv(1, 2000))
+    text = succeed("stats", "shop.tactus").out
+    stats = json.loads(succeed("stats", "shop.tactus", "--format", "json").out)
+    levels, counters = stats["written_by_level"], stats["counters"]
+    for key, total in (("slices", "slices"), ("trims", "tables_trimmed")):
+        expect(sum(level[key] for level in levels) == counters[total] > 0, stats)
+        expect(levels[1][key] == counters[total], stats)
+        expect(f"\n  {total}: {counters[total]}\n" in text, text)
+    log = stats["manifest_log"]
+    expect(0 < log["blocks"] == stats["grid"]["manifest_blocks"] <= log["blocks_max"], stats)
+    expect(log["blocks_compacted"] > 0 and log["events_copied"] > 0, stats)
+    expect("\nmanifest_log:\n" + "".join(f"  {key}: {log[key]}\n" for key in log) in text, text)
+
+
 def test_verify_prints_an_object_a_line():
     data = whole()
     [*_, last] = rows_json(succeed("verify", "shop.tactus", "--format", "json"))

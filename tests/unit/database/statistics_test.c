@@ -82,6 +82,51 @@ TEST(statistics, levels_and_blocks_add_up)
     end();
 }
 
+/* What is in the checkpoint counts from the file's beginning, what a level or the log says from the
+ * open. */
+static void expect_counted(const struct tactus_stats *before)
+{
+    const struct tactus_stats stats = database_fixture_stats(&fixture);
+    const struct forest *forest = &fixture.db->forest;
+    struct compaction_counters since = {0};
+    for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
+        for (uint32_t level = 0; level < LEVELS; level += 1) {
+            const struct compaction_counters *of = &forest->trees[tree].compactions[level].total;
+            since.slices += of->slices;
+            since.tables_trimmed += of->tables_trimmed;
+        }
+    }
+    EXPECT(stats.slices == before->slices + since.slices);
+    EXPECT(stats.tables_trimmed == before->tables_trimmed + since.tables_trimmed);
+    const struct manifest_log_statistics *log = &forest->log.statistics;
+    EXPECT(
+        stats.manifest_blocks_compacted == before->manifest_blocks_compacted + log->blocks_compacted
+    );
+    EXPECT(stats.manifest_events_copied == before->manifest_events_copied + log->events_copied);
+    EXPECT(stats.manifest_blocks > 0 && stats.manifest_blocks <= stats.manifest_blocks_max);
+}
+
+TEST(statistics, slices_trims_and_the_log_s_own_compaction_are_counted_over_all_opens)
+{
+    database_fixture_init(&fixture, 1);
+    fixture.create.runs_max[0] = 4;
+    EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
+    struct tactus_stats stats = {0};
+    for (uint32_t open = 0; open < 3; open += 1) {
+        for (uint32_t batch = 0; batch < 100; batch += 1)
+            go_on(open * 100 + batch);
+        expect_counted(&stats);
+        EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+        stats = database_fixture_stats(&fixture);
+        database_fixture_reopen(&fixture);
+        expect_counted(&stats);
+    }
+    EXPECT(stats.slices > 0 && stats.slices < stats.compactions);
+    EXPECT(stats.tables_trimmed > 0);
+    EXPECT(stats.manifest_blocks_compacted > 0 && stats.manifest_events_copied > 0);
+    end();
+}
+
 TEST(statistics, bytes_are_those_of_objects_and_of_entries)
 {
     begin(0);
@@ -125,9 +170,11 @@ TEST(statistics, the_work_of_a_beat_keeps_to_its_share)
 }
 
 /* Full batches, then single objects, of which a bar is so small that its flush is put off. */
-static struct tactus_stats mixed_history(uint32_t reopen_every)
+static struct tactus_stats mixed_history(uint32_t reopen_every, uint32_t runs_max)
 {
-    database_fixture_begin(&fixture, 2);
+    database_fixture_init(&fixture, 2);
+    fixture.create.runs_max[0] = runs_max;
+    EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
     for (uint32_t step = 0; step < 600; step += 1) {
         if (step < 200) go_on(step);
         if (step >= 200) EXPECT(database_fixture_insert(&fixture, 90000 + step, 1, 2) == TACTUS_OK);
@@ -138,18 +185,32 @@ static struct tactus_stats mixed_history(uint32_t reopen_every)
     return stats;
 }
 
-TEST(statistics, one_history_has_one_set_of_counts)
+static void expect_one_set_of_counts(uint32_t runs_max)
 {
-    const struct tactus_stats straight = mixed_history(0);
-    const struct tactus_stats broken = mixed_history(17);
+    const struct tactus_stats straight = mixed_history(0, runs_max);
+    const struct tactus_stats broken = mixed_history(17, runs_max);
     EXPECT(straight.deferrals > 0 && straight.tables_coalesced > 0);
+    EXPECT((straight.slices > 0) == (runs_max > 1));
+    EXPECT((straight.tables_trimmed > 0) == (runs_max > 1));
+    EXPECT(straight.manifest_blocks_compacted > 0 && straight.manifest_events_copied > 0);
     EXPECT(memcmp(straight.levels, broken.levels, sizeof straight.levels) == 0);
     EXPECT(straight.bytes_committed == broken.bytes_committed);
     EXPECT(straight.bytes_journaled == broken.bytes_journaled);
     EXPECT(straight.deferrals == broken.deferrals);
     EXPECT(straight.tables_coalesced == broken.tables_coalesced);
     EXPECT(straight.records_dropped == broken.records_dropped);
+    EXPECT(straight.slices == broken.slices);
+    EXPECT(straight.tables_trimmed == broken.tables_trimmed);
+    EXPECT(straight.manifest_blocks == broken.manifest_blocks);
+    EXPECT(straight.manifest_blocks_compacted == broken.manifest_blocks_compacted);
+    EXPECT(straight.manifest_events_copied == broken.manifest_events_copied);
     EXPECT(straight.blocks_allocated == broken.blocks_allocated);
+}
+
+TEST(statistics, one_history_has_one_set_of_counts)
+{
+    expect_one_set_of_counts(1);
+    expect_one_set_of_counts(4);
 }
 
 TEST(statistics, checkpoints_of_this_process_are_counted)
@@ -322,6 +383,9 @@ TEST(statistics, inspect_shows_the_same_of_a_checkpointed_file)
     expect_line("bytes_journal", stats.bytes_journaled);
     expect_line("moves", stats.moves);
     expect_line("records_written", stats.records_written);
+    expect_line("blocks_max", stats.manifest_blocks_max);
+    expect_line("blocks_compacted", stats.manifest_blocks_compacted);
+    expect_line("events_copied", stats.manifest_events_copied);
     for (uint32_t level = 0; level < TACTUS_LEVELS; level += 1) {
         expect_row(level, &stats.levels[level]);
     }

@@ -51,19 +51,23 @@ TEST(forest_state, lies_as_the_format_says)
     EXPECT(load_u32(bytes + 4) == 2);
     EXPECT(load_u64(bytes + 8) == state.counters.transactions);
     EXPECT(load_u64(bytes + 8 + 13 * 8) == state.counters.records_cancelled);
+    EXPECT(load_u64(bytes + 8 + 14 * 8) == state.counters.log_blocks_compacted);
+    EXPECT(load_u64(bytes + 8 + 15 * 8) == state.counters.log_events_copied);
     for (uint32_t level = 0; level < LEVELS; level += 1) {
         const struct forest_level_counters *of = &state.counters.levels[level];
-        const uint8_t *at = bytes + 120 + level * UINT64_C(48);
+        const uint8_t *at = bytes + 136 + level * UINT64_C(64);
         EXPECT(load_u64(at) == of->tables_written);
         EXPECT(load_u64(at + 8) == of->tables_moved);
         EXPECT(load_u64(at + 16) == of->blocks_written);
         EXPECT(load_u64(at + 24) == of->records_in);
         EXPECT(load_u64(at + 32) == of->records_written);
         EXPECT(load_u64(at + 40) == of->bytes_written);
+        EXPECT(load_u64(at + 48) == of->slices);
+        EXPECT(load_u64(at + 56) == of->tables_trimmed);
     }
     EXPECT(load_u64(bytes + size - 16) == TIMESTAMP_MAX);
     EXPECT(load_u64(bytes + size - 8) == TIMESTAMP_MAX - 1);
-    EXPECT(FOREST_COUNTER_COUNT == 56);
+    EXPECT(FOREST_COUNTER_COUNT == 72);
 }
 
 TEST(forest_state, levels_add_up)
@@ -77,12 +81,15 @@ TEST(forest_state, levels_add_up)
             .records_in = 10,
             .records_written = 100,
             .bytes_written = 1000 * level,
+            .slices = level + 1,
+            .tables_trimmed = 2 * level,
         };
     }
     const struct forest_level_counters sum = forest_counters_sum(&counters);
     EXPECT(sum.tables_written == 7 && sum.tables_moved == 21);
     EXPECT(sum.blocks_written == UINT64_C(0x01010101010101));
     EXPECT(sum.records_in == 70 && sum.records_written == 700 && sum.bytes_written == 21000);
+    EXPECT(sum.slices == 28 && sum.tables_trimmed == 42);
 }
 
 TEST(forest_state, bytes_that_are_none_are_refused)
