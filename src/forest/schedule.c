@@ -311,7 +311,7 @@ static bool forest_checkpoint_is_due(const struct forest *forest)
     const uint64_t released = free_set_count_released(free_set) - schedule->released_baseline;
     const uint64_t allocated = free_set_count_acquired(free_set) - free_set_count_kept(free_set);
     return schedule->journal_bytes_since_capture >= forest->options.sizing->journal_bytes / 3 ||
-           released > allocated / 4;
+           released > allocated / 8;
 }
 
 /* ---- The boundary ---------------------------------------------------------------------------- */

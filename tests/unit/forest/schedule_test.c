@@ -253,16 +253,16 @@ TEST(schedule, a_checkpoint_is_due_after_a_third_of_the_journal)
     EXPECT(is_due_at(third));
 }
 
-TEST(schedule, a_checkpoint_is_due_when_more_than_a_quarter_was_released_since_the_last)
+TEST(schedule, a_checkpoint_is_due_when_more_than_an_eighth_was_released_since_the_last)
 {
     for (uint64_t more = 0; more < 2; more += 1) {
         begin(4);
         insert(1);
         close_to(6); /* neither an effect nor a compaction comes at this one's end */
         const struct free_set *free_set = &fixture.db->grid.free_set;
-        const uint64_t quarter = free_set_count_acquired(free_set) / 4;
-        /* As if a quarter had been released since the capture, and then a block more. */
-        schedule->released_baseline = free_set_count_released(free_set) - quarter - more;
+        const uint64_t eighth = free_set_count_acquired(free_set) / 8;
+        /* As if an eighth had been released since the capture, and then a block more. */
+        schedule->released_baseline = free_set_count_released(free_set) - eighth - more;
         EXPECT(!schedule->effect_pending && !schedule->checkpoint_due);
         close_one();
         EXPECT(schedule->checkpoint_due == (more == 1));
