@@ -194,6 +194,8 @@ static void leaf_look(
         const struct table_leaf_entry entry = table_leaf_entry_at(leaf, format, index);
         const struct table_range of_value =
             table_leaf_range_at(leaf, format, record_count, leaf_index, index);
+        what = table_bounds_fault(verify->blocks[0], leaf, format, table, leaf_index, index);
+        if (what != NULL) verify_block_fault(verify, &want, what);
         const uint64_t first = (blocks_before + index) * format->geometry.records_per_block;
         value_look(verify, table, rules, &entry, &of_value, first);
     }

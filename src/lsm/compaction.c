@@ -312,6 +312,9 @@ bool compaction_select(struct compaction *compaction, const struct compaction_te
     compaction->from_slice = false;
     compaction->run_b = 0;
     compaction->a = NULL;
+    compaction->b_first = NULL;
+    compaction->b_count = 0;
+    compaction->move_table = false;
     compaction->output_count = 0;
     compaction->record_count = 0;
     compaction->now = (struct compaction_counters){0};

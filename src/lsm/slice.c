@@ -150,11 +150,21 @@ static enum tactus_status probe_enter_root(struct probing *probing, struct probe
     return TACTUS_OK;
 }
 
-/* The block at hand has changed: what its leaf says of it. */
-static void probe_look(const struct probing *probing, struct probe *probe)
+/* The block at hand has changed: what its leaf says of it. That must agree with the manifest, or
+ * what is counted is not what the merge will come to. */
+static enum tactus_status probe_look(const struct probing *probing, struct probe *probe)
 {
     const struct table_format *format = probing->format;
     const uint32_t per_block = format->geometry.records_per_block;
+    const char *what = table_bounds_fault(
+        probe->root->data,
+        probe->leaf->data,
+        format,
+        probe->table,
+        probe->leaf_index,
+        probe->block_index
+    );
+    if (what != NULL) return probe_corrupt(probing, probe, what);
     const uint64_t block =
         (uint64_t)probe->leaf_index * format->geometry.leaf_fanout + probe->block_index;
     const uint64_t total = table_root_decode(probe->root->data).record_count;
@@ -164,6 +174,7 @@ static void probe_look(const struct probing *probing, struct probe *probe)
     assert(begin < end);
     probe->count = (uint32_t)(end - begin);
     probe->key_max = table_leaf_entry_at(probe->leaf->data, format, probe->block_index).key_max;
+    return TACTUS_OK;
 }
 
 static enum tactus_status probe_enter_leaf(struct probing *probing, struct probe *probe)
@@ -174,16 +185,14 @@ static enum tactus_status probe_enter_leaf(struct probing *probing, struct probe
         table_root_range_at(probe->root->data, format, probe->table, probe->leaf_index);
     const char *what = table_leaf_fault(probe->leaf->data, format, &range);
     if (what != NULL) return probe_corrupt(probing, probe, what);
-    probe_look(probing, probe);
-    return TACTUS_OK;
+    return probe_look(probing, probe);
 }
 
 static enum tactus_status probe_next(struct probing *probing, struct probe *probe)
 {
     probe->block_index += 1;
     if (probe->block_index < table_leaf_count(probe->leaf->data)) {
-        probe_look(probing, probe);
-        return TACTUS_OK;
+        return probe_look(probing, probe);
     }
     probe_unref(probing, &probe->leaf);
     probe->block_index = 0;
@@ -224,9 +233,9 @@ static enum tactus_status probe_end(struct probing *probing, uint64_t target, st
 
     uint64_t records = 0;
     while (records < target) { /* ends: the runs have more records than that, and each turn takes
-                                * some; or they have ended */
+                                * some */
         struct probe *lowest = probe_lowest(probing);
-        if (lowest == NULL) break;
+        assert(lowest != NULL); /* of each table as many were counted as the manifest does */
         records += lowest->count;
         *end = lowest->key_max;
         TRY(probe_next(probing, lowest));

@@ -600,6 +600,83 @@ const char *table_root_fault(
     return NULL;
 }
 
+/* ---- Bounds --------------------------------------------------------------------------------- */
+
+static const char too_many[] = "more of a trimmed table lies within its bounds than it counts";
+static const char too_few[] = "less of a trimmed table lies within its bounds than it counts";
+
+/* A block ends within the bounds exactly if one of its records is to lie there. */
+static const char *table_block_end_fault(
+    const struct table_format *format,
+    const struct table_info *info,
+    uint64_t record_count,
+    uint64_t block,
+    struct key key_max
+)
+{
+    const uint64_t first_live =
+        (record_count - info->value_count) / format->geometry.records_per_block;
+    const bool ends_below = key_less(key_max, info->key_min);
+    if (ends_below == (block < first_live)) return NULL;
+    return ends_below ? too_few : too_many;
+}
+
+const char *table_bound_fault(
+    const struct table_format *format,
+    const struct table_info *info,
+    uint64_t record_count,
+    uint64_t block,
+    const struct table_leaf_entry *entry
+)
+{
+    assert(record_count >= info->value_count);
+    const char *fault = table_block_end_fault(format, info, record_count, block, entry->key_max);
+    if (fault != NULL) return fault;
+
+    const uint64_t stale = record_count - info->value_count;
+    const bool begins_below = key_less(entry->key_min, info->key_min);
+    if (begins_below != (block * format->geometry.records_per_block < stale)) {
+        return begins_below ? too_few : too_many;
+    }
+    if (stale == 0 && block == 0 && !key_equal(entry->key_min, info->key_min)) {
+        return "table begins at another key than the manifest says";
+    }
+    return NULL;
+}
+
+const char *table_leaf_bound_fault(
+    const uint8_t *root,
+    const struct table_format *format,
+    const struct table_info *info,
+    uint32_t leaf_index
+)
+{
+    if (leaf_index == 0) return NULL;
+    const uint64_t record_count = table_root_decode(root).record_count;
+    const uint64_t block = (uint64_t)leaf_index * format->geometry.leaf_fanout - 1;
+    const struct key key_max = table_root_entry_at(root, format, leaf_index - 1).key_max;
+    return table_block_end_fault(format, info, record_count, block, key_max);
+}
+
+const char *table_bounds_fault(
+    const uint8_t *root,
+    const uint8_t *leaf,
+    const struct table_format *format,
+    const struct table_info *info,
+    uint32_t leaf_index,
+    uint32_t index
+)
+{
+    const uint64_t record_count = table_root_decode(root).record_count;
+    const uint64_t block = (uint64_t)leaf_index * format->geometry.leaf_fanout + index;
+    const struct table_leaf_entry entry = table_leaf_entry_at(leaf, format, index);
+    const char *fault = table_bound_fault(format, info, record_count, block, &entry);
+    if (fault != NULL) return fault;
+    if (index == 0) return table_leaf_bound_fault(root, format, info, leaf_index);
+    const struct table_leaf_entry before = table_leaf_entry_at(leaf, format, index - 1);
+    return table_block_end_fault(format, info, record_count, block - 1, before.key_max);
+}
+
 /* ---- Filters -------------------------------------------------------------------------------- */
 
 struct table_filter_range table_filter_range_at(

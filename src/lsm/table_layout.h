@@ -189,6 +189,37 @@ struct block_reference table_root_filter_at(
     const uint8_t *block, const struct table_format *format, uint32_t index
 );
 
+/* Why value block number `block` of a table of so many records cannot be where its bounds say
+ * (R18), or NULL: records that the manifest does not count lie below key_min, and no others do. As
+ * far as the leaf's entry tells: how many lie below in the one block that the bound runs through,
+ * its records show. Whoever asks of each block that it reads shows none beyond the bounds, whatever
+ * the manifest says. O(1). */
+const char *table_bound_fault(
+    const struct table_format *format,
+    const struct table_info *info,
+    uint64_t record_count, /* of the root */
+    uint64_t block,
+    const struct table_leaf_entry *entry
+);
+
+/* The same of block `index` of a leaf, and of where the block before it ends. O(1). */
+const char *table_bounds_fault(
+    const uint8_t *root,
+    const uint8_t *leaf,
+    const struct table_format *format,
+    const struct table_info *info,
+    uint32_t leaf_index,
+    uint32_t index
+);
+
+/* The same of where a leaf begins: the block before its first one, if there is one. O(1). */
+const char *table_leaf_bound_fault(
+    const uint8_t *root,
+    const struct table_format *format,
+    const struct table_info *info,
+    uint32_t leaf_index
+);
+
 /* Index blocks are built in arrays of full size; encoding moves them together. */
 void table_leaf_entry_set(
     uint8_t *block, const struct table_format *format, uint32_t index, struct table_leaf_entry entry

@@ -128,6 +128,10 @@ static const char *table_lookup_leaf(struct table_lookup *lookup)
     const struct table_leaf_entry entry = table_leaf_entry_at(block, format, index);
     lookup->range =
         table_leaf_range_at(block, format, lookup->record_count, lookup->leaf_index, index);
+    const uint64_t number = (uint64_t)lookup->leaf_index * format->geometry.leaf_fanout + index;
+    fault = table_bound_fault(format, &lookup->info, lookup->record_count, number, &entry);
+    if (fault != NULL) return fault;
+    lookup->block = number;
     lookup->stage = TABLE_LOOKUP_END;
     if (key_less(lookup->key, entry.key_min)) return NULL; /* in the gap between two blocks */
 
@@ -153,7 +157,12 @@ static const char *table_lookup_value(struct table_lookup *lookup)
     lookup->stage = TABLE_LOOKUP_END;
     if (index == count) return NULL;
     const uint8_t *record = records + (uint64_t)index * shape->record_size;
-    if (key_equal(record_key(shape, record), lookup->key)) lookup->record = record;
+    if (!key_equal(record_key(shape, record), lookup->key)) return NULL;
+    const uint64_t number = lookup->block * format->geometry.records_per_block + index;
+    if (number < lookup->record_count - lookup->info.value_count) {
+        return "a record lies within its table's bounds that the manifest does not count";
+    }
+    lookup->record = record;
     return NULL;
 }
 
@@ -356,6 +365,18 @@ static bool table_cursor_position(struct table_cursor *cursor, uint32_t count)
     return true;
 }
 
+static const char *table_cursor_bounds_fault(const struct table_cursor *cursor)
+{
+    return table_bounds_fault(
+        cursor->root->data,
+        cursor->leaf->data,
+        cursor->format,
+        &cursor->info,
+        cursor->leaf_index,
+        cursor->block_index
+    );
+}
+
 static const char *table_cursor_leaf(struct table_cursor *cursor)
 {
     const uint8_t *root = cursor->root->data;
@@ -374,20 +395,17 @@ static const char *table_cursor_leaf(struct table_cursor *cursor)
         if (table_cursor_blocks_before(cursor, cursor->leaf_index, 0) <=
             table_cursor_first_live(cursor)) {
             cursor->stage = TABLE_CURSOR_END;
-            return NULL;
+            return table_leaf_bound_fault(root, cursor->format, &cursor->info, cursor->leaf_index);
         }
         table_cursor_unref(cursor, &cursor->leaf);
         table_cursor_enter_leaf(cursor, cursor->leaf_index - 1);
         return NULL;
     }
-    cursor->stage = TABLE_CURSOR_VALUE;
-    if (table_cursor_blocks_before(cursor, cursor->leaf_index, cursor->block_index) <
-        table_cursor_first_live(cursor)) {
-        assert(cursor->format->trims);
-        cursor->stage = TABLE_CURSOR_END;
-        if (!cursor->descending) return "more of a trimmed table lies in bounds than should";
-    }
-    return NULL;
+    const uint64_t block =
+        table_cursor_blocks_before(cursor, cursor->leaf_index, cursor->block_index);
+    const bool is_stale = block < table_cursor_first_live(cursor);
+    cursor->stage = is_stale ? TABLE_CURSOR_END : TABLE_CURSOR_VALUE;
+    return is_stale ? table_cursor_bounds_fault(cursor) : NULL;
 }
 
 static struct grid_read *table_cursor_value_read(struct table_cursor *cursor, uint32_t index)
@@ -460,6 +478,7 @@ static const char *table_cursor_value(struct table_cursor *cursor)
     );
     const uint8_t *block = cursor->value->data;
     const char *fault = table_value_fault(block, cursor->format, &range);
+    if (fault == NULL) fault = table_cursor_bounds_fault(cursor);
     if (fault != NULL) return fault;
     block_frame_note_checked(cursor->value);
 

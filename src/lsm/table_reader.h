@@ -44,6 +44,7 @@ struct table_lookup {
     uint64_t record_count;    /* of the root */
     struct table_range range; /* what the parent says of the leaf or value block being read next */
     uint32_t leaf_index;      /* of the leaf, in the root */
+    uint64_t block;           /* number of the value block, in the table */
     struct block_reference leaf;            /* likewise, while the filter is asked first */
     struct table_filter_range filter_range; /* of the filter block being read */
     uint64_t hash;                          /* of the key, once it is needed */

@@ -19,6 +19,7 @@ struct reseal {
     struct layout layout;
     struct checksum file_id;
     uint64_t block_count; /* whole blocks in the image */
+    uint64_t log_oldest;  /* address of the manifest log's oldest block */
     uint64_t changes;     /* of checksums, in this pass */
 };
 
@@ -80,10 +81,13 @@ static void reseal_root(struct reseal *reseal, uint8_t *block, uint64_t block_si
     }
 }
 
+/* What the oldest block refers to was let go: a newer one of the log may lie there by now. */
 static void reseal_manifest(struct reseal *reseal, uint8_t *block, uint64_t block_size)
 {
     const uint64_t count = load_u32(block + 56 + 32);
-    reseal_reference(reseal, block + 56, BLOCK_MANIFEST);
+    if (block != reseal_block(reseal, reseal->log_oldest)) {
+        reseal_reference(reseal, block + 56, BLOCK_MANIFEST);
+    }
     if (BLOCK_HEADER_SIZE + count * 128 > block_size) return;
     for (uint64_t index = 0; index < count; index += 1) {
         uint8_t *entry = block + BLOCK_HEADER_SIZE + index * 128;
@@ -183,6 +187,7 @@ static void reseal_image(uint8_t *image, uint64_t size)
             const uint64_t most = reseal.layout.block_count_max;
             reseal.block_count = blocks < most ? blocks : most;
         }
+        reseal.log_oldest = disk.manifest_oldest.address;
         reseal.changes = 1;
         for (uint32_t pass = 0; pass < RESEAL_PASSES && reseal.changes > 0; pass += 1) {
             reseal.changes = 0;
