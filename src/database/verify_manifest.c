@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "lsm/manifest_log.h"
+#include "base/bytes.h"
+#include "base/integer.h"
+#include "lsm/manifest.h"
 #include "lsm/slice.h"
 
 #include "base/poison.h"
@@ -220,6 +222,74 @@ static void levels_look(struct verify *verify)
     }
 }
 
+/* Tables of one tree, as an open takes them over. Both walks over the budget are this one. */
+static void tree_init_levels(
+    const struct verify *verify,
+    struct budget *budget,
+    struct node_pool *pool,
+    struct manifest *manifest,
+    const struct table_info *tables,
+    uint64_t count
+)
+{
+    node_pool_init(pool, budget, (uint32_t)count);
+    const struct manifest_options options = {
+        .pool = pool,
+        .runs_max = verify->bootstrap.sizing->runs_max,
+        .growth_factor = verify->bootstrap.superblock.options.growth_factor,
+        .tree = tables[0].tree,
+    };
+    manifest_init(manifest, budget, &options);
+}
+
+/* What an open would say of the levels of the tree that `count` tables are of. */
+static void tree_look(struct verify *verify, const struct table_info *tables, uint64_t count)
+{
+    struct budget budget;
+    struct node_pool pool;
+    struct manifest manifest;
+    budget_measure_begin(&budget);
+    tree_init_levels(verify, &budget, &pool, &manifest, tables, count);
+    const uint64_t size = round_up_u64(budget_used(&budget), BUDGET_ALIGNMENT);
+    void *region = aligned_alloc(BUDGET_ALIGNMENT, size);
+    if (region == NULL) {
+        verify->status = fault_set(
+            verify->fault, (struct fault){.status = TACTUS_IO, .what = "verify: no memory"}
+        );
+        return;
+    }
+    bytes_zero(region, size);
+    budget_carve_begin(&budget, region, size);
+    tree_init_levels(verify, &budget, &pool, &manifest, tables, count);
+    const char *what = NULL;
+    for (uint64_t index = 0; index < count && what == NULL; index += 1) {
+        what = manifest_open_table(&manifest, &tables[index]);
+    }
+    if (what == NULL) what = manifest_open_fault(&manifest);
+    if (what != NULL) {
+        const struct verify_want want = {
+            .reference = verify->bootstrap.superblock.checkpoint.manifest_newest,
+            .type = BLOCK_MANIFEST,
+            .table = &tables[0],
+        };
+        verify_block_fault(verify, &want, what);
+    }
+    free(region);
+}
+
+/* Where no table is at fault by itself, the whole may be. */
+static void trees_look(struct verify *verify)
+{
+    uint64_t first = 0;
+    while (first < verify->table_count && verify->status == TACTUS_OK) {
+        uint64_t end = first + 1; /* ends: counts up */
+        while (end < verify->table_count && verify->tables[end].tree == verify->tables[first].tree)
+            end += 1;
+        tree_look(verify, &verify->tables[first], end - first);
+        first = end;
+    }
+}
+
 void verify_manifest(struct verify *verify)
 {
     struct roots roots = {0};
@@ -227,5 +297,7 @@ void verify_manifest(struct verify *verify)
     free(roots.places);
     if (verify->table_count == 0) return;
     qsort(verify->tables, verify->table_count, sizeof *verify->tables, table_compare);
+    const uint64_t faults_before = verify->report->fault_count;
     levels_look(verify);
+    if (verify->report->fault_count == faults_before) trees_look(verify);
 }

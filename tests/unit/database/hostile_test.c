@@ -1,9 +1,10 @@
-/* Files that somebody has made to do harm: every checksum may hold, and what
- * stands there is still not ours. The answer is a status with words, from an open for writing and
- * from a read-only one alike; never an abort, never memory without measure, never a wrong object.
+/* Files that somebody has made to do harm: every checksum may hold, and what stands there is still
+ * not ours. The answer is a status with words, from an open for writing and from a read-only one
+ * alike; never an abort, never memory without measure, never a wrong object.
  *
  * Journals are made by appending to the open one what no transaction would. Superblocks, and
- * entries whose headers are changed, are sealed anew over the bytes as they lie on disk. */
+ * entries whose headers are changed, are sealed anew over the bytes as they lie on disk; so is a
+ * whole file, whose tables or their events in the manifest log are changed. */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +13,11 @@
 #include "base/bytes.h"
 #include "base/integer.h"
 #include "forest/event.h"
+#include "lsm/slice.h"
 #include "storage/superblock_disk.h"
+#include "support/care_fixture.h"
 #include "support/database_fixture.h"
+#include "support/forged_file.h"
 #include "support/test.h"
 
 #include "base/poison.h"
@@ -801,6 +805,176 @@ TEST(hostile, an_entry_that_counts_beyond_the_end_is_corrupt_or_cut)
         expect_corrupt("zone=journal op=2");
         end_history();
     }
+}
+
+/* ---- Tables of several runs ------------------------------------------------------------------ */
+
+enum { CHANGES_MAX = 3 };
+
+/* A sound file with several runs in level 0, in the midst of slices. */
+static struct forged_file forged;
+
+/* New items, whose indexes' keys are spread over all that there are: no index is read for it. */
+static enum tactus_status insert_more(struct database_fixture *database, uint32_t transactions)
+{
+    for (uint32_t number = 0; number < transactions; number += 1) {
+        TRY(database_fixture_insert(database, 10000 + 20 * number, 20, 1 + number % 97));
+    }
+    return tactus_checkpoint(database->db);
+}
+
+static void forged_take(void)
+{
+    struct database_fixture clone;
+    EXPECT(open_clone(&clone, TACTUS_READ_ONLY_OPEN) == TACTUS_OK);
+    forged_file_begin(&forged, fixture.disk);
+    for (uint32_t tree = 0; tree < clone.db->forest.tree_count; tree += 1)
+        forged_file_add(&forged, &clone.db->forest.trees[tree].manifest);
+    database_fixture_end(&clone);
+}
+
+/* A history of some length, and as much more as it takes until tables are trimmed. */
+static void begin_runs(uint32_t runs_max)
+{
+    database_fixture_init(&fixture, 1);
+    fixture.create.runs_max[0] = runs_max;
+    EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
+    for (uint32_t turn = 0; turn < 40; turn += 1) {
+        work(&fixture, turn == 0 ? 100 : 3);
+        EXPECT(database_fixture_close(&fixture) == TACTUS_OK);
+        forged_take();
+        if (forged.trimmed_count > 0) return;
+        forged_file_end(&forged);
+        EXPECT(database_fixture_open(&fixture, false) == TACTUS_OK);
+    }
+    EXPECT(false);
+}
+
+static void end_runs(void)
+{
+    forged_file_end(&forged);
+    simulated_disk_free(fixture.disk);
+}
+
+/* By verify as well as by whoever opens it. The file is sound again then. */
+static void expect_forged_corrupt(const char *words)
+{
+    static struct care_verdict verdict;
+    forged_file_write(&forged, fixture.disk);
+    care_verify(fixture.disk, &verdict);
+    if (strstr(verdict.lines, words) == NULL) printf("hostile: %s", verdict.lines);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    EXPECT(strstr(verdict.lines, words) != NULL);
+    expect_corrupt(words);
+    forged_file_reset(&forged);
+}
+
+/* All tables of that one's run get another number. */
+static void forge_run(const struct table_info *of_run, uint64_t number)
+{
+    for (uint32_t index = 0; index < forged.table_count; index += 1) {
+        const struct table_info *table = &forged.tables[index];
+        struct table_info info = *table;
+        info.run = number;
+        const bool is_of_run = table->tree == of_run->tree && table->level == of_run->level &&
+                               table->run == of_run->run;
+        if (is_of_run) EXPECT(forged_file_set(&forged, table, &info));
+    }
+}
+
+/* A table of the newest of three runs or more, and one of the run after it. */
+static const struct table_info *newest_of_three(const struct table_info **older)
+{
+    for (uint32_t index = 0; index < forged.table_count; index += 1) {
+        const struct table_info *newest = &forged.tables[index];
+        uint64_t run = newest->run;
+        uint32_t count = 1;
+        if (newest->level != 0) continue;
+        for (uint32_t next = index + 1; next < forged.table_count; next += 1) {
+            const struct table_info *table = &forged.tables[next];
+            if (table->tree != newest->tree || table->level != 0) break;
+            if (table->run == run) continue;
+            run = table->run;
+            count += 1;
+            if (count == 2) *older = table;
+        }
+        if (count >= 3) return newest;
+    }
+    EXPECT(false);
+    return NULL;
+}
+
+TEST(hostile, runs_that_no_history_made_are_corrupt_to_verify_as_well)
+{
+    begin_runs(4);
+    const struct table_info *older = NULL;
+    const struct table_info *newest = newest_of_three(&older);
+    const uint64_t late = forged.beat_capture + 1;
+    const char *const future = "a table's run is newer than the checkpoint that names it";
+    forge_run(newest, run_number(late, true) + 1);
+    expect_forged_corrupt(future);
+    forge_run(newest, RUN_NUMBER_MAX);
+    expect_forged_corrupt(future);
+
+    forge_run(newest, run_number(late, newest->run % 2 == 1)); /* as new as a run can be */
+    forged_file_write(&forged, fixture.disk);
+    struct database_fixture clone;
+    EXPECT(open_clone(&clone, 0) == TACTUS_OK);
+    database_fixture_end(&clone);
+    forged_file_reset(&forged);
+
+    /* Three groups: neither of them is of the group that the oldest is of. */
+    const uint64_t bit = older->run % 2;
+    forge_run(older, older->run / 2 * 2 + 1 - bit);
+    forge_run(newest, newest->run / 2 * 2 + bit);
+    expect_forged_corrupt("a level has ");
+
+    struct table_info info = *newest;
+    info.snapshot_min = late + 1;
+    EXPECT(forged_file_set(&forged, newest, &info));
+    expect_forged_corrupt("a table is newer than the checkpoint that names it");
+    end_runs();
+}
+
+/* What comes of one forgery: a reader may be told, a writer may be, and nothing else. */
+static void expect_sane_tables(void)
+{
+    static struct care_verdict verdict;
+    care_verify(fixture.disk, &verdict);
+    const bool is_sound = verdict.status == TACTUS_OK;
+    const bool is_read = expect_sane(TACTUS_READ_ONLY_OPEN, 0);
+    struct database_fixture clone;
+    enum tactus_status status = open_clone(&clone, 0);
+    EXPECT(status == TACTUS_OK || is_refusal(status));
+    if (is_sound) EXPECT(is_read && status == TACTUS_OK);
+    if (status == TACTUS_OK) {
+        status = insert_more(&clone, 100);
+        EXPECT(status == TACTUS_OK || is_refusal(status));
+        if (status != TACTUS_OK) EXPECT(tactus_error(clone.db)->text[0] != 0);
+        if (is_sound) EXPECT(status == TACTUS_OK);
+        work(&clone, 20);
+    }
+    database_fixture_end(&clone);
+}
+
+/* Files that lie about bounds and places of tables, or in their blocks; the checksums hold. What
+ * verify finds no fault with works. */
+TEST(hostile, forged_tables_of_several_runs_abort_nothing)
+{
+    const struct test_seeds seeds = test_seeds(40);
+    begin_runs(4);
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
+        struct random random;
+        test_seed_begin(seed);
+        random_init(&random, seed);
+        forged_file_reset(&forged);
+        const uint64_t changes = random_range(&random, 1, CHANGES_MAX);
+        for (uint64_t change = 0; change < changes; change += 1)
+            forged_file_change(&forged, &random);
+        forged_file_write(&forged, fixture.disk);
+        expect_sane_tables();
+    }
+    end_runs();
 }
 
 TEST_MAIN()
