@@ -3,7 +3,8 @@
  * time and memory, and nothing crashes; and where verify finds no fault, the file opens and reads
  * without one.
  *
- *   input   flags (1 byte): 1 checksums are made to hold, 2 opened for writing, 4 cut
+ *   input   flags (1 byte): 1 checksums are made to hold, 2 opened for writing, 4 cut, 8 of the
+ *           sound file with several runs in level 0, some of whose tables are trimmed
  *           then 14 bytes a change: where (1), how (1), block (2), offset (2), value (8) */
 #include "fuzz/reseal.h"
 
@@ -103,6 +104,8 @@ static void image_open(struct reactor *reactor, struct image *image)
     };
 }
 
+enum { RUNS_EACH = 32 }; /* objects a transaction, of two kinds */
+
 /* ---- The sound file -------------------------------------------------------------------------- */
 
 static const char schema[] = "collection a {\n"
@@ -136,27 +139,45 @@ static tactus_db *open_image(struct image *image, bool read_only, enum tactus_st
     return *status == TACTUS_OK ? db : NULL;
 }
 
-/* What comes of it is the engine's affair: a hostile file may refuse anything. */
-static enum tactus_status write_objects(tactus_db *db, uint64_t first, uint64_t count)
+/* Object a's of a file with runs have ids that are spread and come again. */
+static struct object_a object_at(uint64_t number, bool has_runs)
+{
+    return (struct object_a){
+        .id = has_runs ? number * 7919 % 499 : number / 2 * 3,
+        .n = (uint32_t)number % 5,
+        .t = {(char)('a' + number % 26)},
+    };
+}
+
+static enum tactus_status write_one(tactus_db *db, tactus_txn *txn, uint64_t number, bool has_runs)
 {
     const tactus_collection *of_a = tactus_collection_at(db, 0);
     const tactus_collection *of_b = tactus_collection_at(db, 1);
-    for (uint64_t number = first; number < first + count; number += 1) {
+    const struct object_a a = object_at(number, has_runs);
+    const uint64_t b[2] = {number % 9, 0};
+    enum tactus_status status = TACTUS_OK;
+    if (number % 11 == 10) {
+        status = tactus_remove(txn, of_a, &a.id, 1, NULL);
+    } else {
+        status = tactus_upsert(txn, of_a, &a, 1, NULL);
+    }
+    if (status != TACTUS_OK && status != TACTUS_ABSENT) return status;
+    return tactus_insert(txn, of_b, b, 1, NULL);
+}
+
+/* `count` objects of both kinds; with runs many of each a transaction, so that bars are full. What
+ * comes of it is the engine's affair: a hostile file may refuse anything. */
+static enum tactus_status write_objects(
+    tactus_db *db, uint64_t first, uint64_t count, bool has_runs
+)
+{
+    const uint64_t each = has_runs ? RUNS_EACH : 1;
+    for (uint64_t from = first; from < first + count; from += each) {
         tactus_txn *txn = NULL;
         TRY(tactus_begin(db, NULL, &txn));
-        const struct object_a a = {
-            .id = number / 2 * 3, .n = (uint32_t)number % 5, .t = {(char)('a' + number % 26)}};
-        const uint64_t b[2] = {number % 9, 0};
-        enum tactus_status status = TACTUS_OK;
-        if (number % 11 == 10) {
-            status = tactus_remove(txn, of_a, &a.id, 1, NULL);
-        } else {
-            status = tactus_upsert(txn, of_a, &a, 1, NULL);
-        }
-        if (status == TACTUS_OK || status == TACTUS_ABSENT) {
-            status = tactus_insert(txn, of_b, b, 1, NULL);
-        }
-        if (status != TACTUS_OK) {
+        for (uint64_t number = from; number < from + each; number += 1) {
+            const enum tactus_status status = write_one(db, txn, number, has_runs);
+            if (status == TACTUS_OK) continue;
             tactus_rollback(txn);
             return status;
         }
@@ -165,14 +186,53 @@ static enum tactus_status write_objects(tactus_db *db, uint64_t first, uint64_t 
     return TACTUS_OK;
 }
 
-static void image_make(struct image *image)
+/* Whether a slice has left part of some table behind. */
+static bool has_trimmed_table(const struct forest *forest, const struct image *image)
+{
+    for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
+        const struct manifest_level *level = &forest->trees[tree].manifest.levels[0];
+        const struct table_info *table = manifest_level_first(level);
+        for (; table != NULL; table = manifest_level_next(level, table)) {
+            const uint64_t byte =
+                layout_block_offset(forest->options.grid->options.layout, table->address);
+            if (table_root_stale_count(image->bytes + byte, table) > 0) return true;
+        }
+    }
+    return false;
+}
+
+static void image_write(struct image *image, uint64_t first, uint64_t count, bool has_runs)
+{
+    enum tactus_status status;
+    tactus_db *db = open_image(image, false, &status);
+    if (db == NULL || write_objects(db, first, count, has_runs) != TACTUS_OK) abort();
+    if (tactus_close(db) != TACTUS_OK) abort();
+}
+
+/* Until the last checkpoint is one amidst a slice. */
+static void image_write_runs(struct image *image)
+{
+    for (uint64_t first = 0; first < 8192; first += 4 * RUNS_EACH) {
+        image_write(image, first, 4 * RUNS_EACH, true);
+        enum tactus_status status;
+        tactus_db *db = open_image(image, true, &status);
+        if (db == NULL) abort();
+        const bool is_done = has_trimmed_table(&db->forest, image);
+        (void)tactus_close(db);
+        if (is_done) return;
+    }
+    abort();
+}
+
+static void image_make(struct image *image, bool has_runs)
 {
     struct tactus_create_options options;
     tactus_create_options_default(&options);
     options.block_size = 4096;
-    options.batch_max = 8;
+    options.batch_max = has_runs ? 2 * RUNS_EACH : 8;
     options.bar_beats = 4;
     options.growth_factor = 2;
+    options.runs_max[0] = has_runs ? 3 : 1;
     options.journal_bytes = 1 << 18;
     options.size_max = 16 << 20;
     options.tables_max = 1024;
@@ -184,10 +244,11 @@ static void image_make(struct image *image)
         (void)fprintf(stderr, "%s\n", error.text);
         abort();
     }
-    enum tactus_status status;
-    tactus_db *db = open_image(image, false, &status);
-    if (db == NULL || write_objects(db, 0, 150) != TACTUS_OK) abort();
-    if (tactus_close(db) != TACTUS_OK) abort();
+    if (has_runs) {
+        image_write_runs(image);
+    } else {
+        image_write(image, 0, 150, false);
+    }
 }
 
 /* ---- Changes --------------------------------------------------------------------------------- */
@@ -292,7 +353,7 @@ static enum tactus_status read_all(tactus_db *db)
     return TACTUS_OK;
 }
 
-static void ask(struct image *image, bool for_writing)
+static void ask(struct image *image, bool for_writing, bool has_runs)
 {
     const enum tactus_status verified = verify_image(image);
     inspect_all(image);
@@ -308,7 +369,8 @@ static void ask(struct image *image, bool for_writing)
     db = open_image(image, false, &status);
     if (verified == TACTUS_OK) assert(status == TACTUS_OK);
     if (db == NULL) return;
-    status = write_objects(db, 140, 60);
+    const uint64_t count = has_runs ? 60 * RUNS_EACH : 60;
+    status = write_objects(db, 140, count, has_runs);
     if (status == TACTUS_OK) status = tactus_checkpoint(db);
     /* What was forged may leave room for nothing: its size_max, or the image's. */
     const bool is_full = status == TACTUS_FULL || status == TACTUS_LIMIT;
@@ -326,20 +388,29 @@ static void bound_options(struct image *image)
     disk->tables_max = (uint32_t)min_u64(disk->tables_max, 1 << 14);
 }
 
+static void image_make_sound(struct image *image, bool has_runs)
+{
+    image->bytes = calloc(1, IMAGE_BYTES_MAX);
+    if (image->bytes == NULL) abort();
+    image_make(image, has_runs);
+    if (verify_image(image) != TACTUS_OK) abort();
+    reseal_image(image->bytes, image->size);
+    if (verify_image(image) != TACTUS_OK) abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct image sound;
+    static struct image sounds[2]; /* of one run a level, and of several */
     static struct image image;
-    if (sound.bytes == NULL) {
-        sound.bytes = calloc(1, IMAGE_BYTES_MAX);
+    if (image.bytes == NULL) {
         image.bytes = calloc(1, IMAGE_BYTES_MAX);
-        if (sound.bytes == NULL || image.bytes == NULL) abort();
-        image_make(&sound);
-        if (verify_image(&sound) != TACTUS_OK) abort();
-        reseal_image(sound.bytes, sound.size);
-        if (verify_image(&sound) != TACTUS_OK) abort();
+        if (image.bytes == NULL) abort();
+        image_make_sound(&sounds[0], false);
+        image_make_sound(&sounds[1], true);
     }
     if (size == 0) return 0;
+    const bool has_runs = (data[0] & 8) != 0;
+    const struct image sound = sounds[has_runs ? 1 : 0];
     const struct superblock_disk *disk = (const struct superblock_disk *)(const void *)sound.bytes;
     struct layout layout;
     layout_init(&layout, disk->block_size, disk->journal_bytes, disk->size_max);
@@ -352,6 +423,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bound_options(&image);
     if ((data[0] & 1) != 0) reseal_image(image.bytes, image.size);
     if ((data[0] & 4) != 0) image.size = (size * UINT64_C(7919) * data[size - 1]) % image.size;
-    ask(&image, (data[0] & 2) != 0);
+    ask(&image, (data[0] & 2) != 0, has_runs);
     return 0;
 }
