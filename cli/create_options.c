@@ -48,7 +48,7 @@ static int read_block_size(const struct arguments *arguments, uint32_t *block_si
     return EXIT_OK;
 }
 
-/* "1,1,2": level by level; what is left takes the last. */
+/* "4,4": level by level; those that are left have one. */
 static bool runs_parse(const char *text, uint32_t runs[7])
 {
     uint32_t count = 0;
@@ -64,7 +64,7 @@ static bool runs_parse(const char *text, uint32_t runs[7])
         if (*at != ',') return false;
     }
     for (uint32_t level = count; level < 7; level += 1)
-        runs[level] = runs[count - 1];
+        runs[level] = 1;
     return true;
 }
 
@@ -73,9 +73,7 @@ static int read_runs(const struct arguments *arguments, uint32_t runs[7])
     const char *text = arguments_value(arguments, "runs");
     if (text == NULL || runs_parse(text, runs)) return EXIT_OK;
     return complain_usage(
-        arguments->command->name,
-        "--runs '%s' is not one to seven numbers from 1, as in 1,1,2",
-        text
+        arguments->command->name, "--runs '%s' is not one to seven numbers from 1, as in 4,4", text
     );
 }
 

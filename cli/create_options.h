@@ -25,7 +25,7 @@
     "  --bar N              beats in a bar: even, 4 to 64 (by --memory)\n"                         \
     "  --journal SIZE       the ring of transactions (12 * bar * the largest of them)\n"           \
     "  --size-max SIZE      most bytes of blocks (2^25 blocks: 1T at 32K)\n"                       \
-    "  --runs N[,N...]      sorted runs a level may hold, level 0 first; the last goes on (1)\n"   \
+    "  --runs N[,N...]      sorted runs that come together in a level, level 0 first (1)\n"        \
     "  --growth N           tables of a level against the one above it, 2 to 16 (8)\n"             \
     "  --tables-max N       tables on disk over all trees (by --memory and --size-max)\n"          \
     "  --keep N             checkpoints a released block is kept for, 1 to 8 (1)\n"                \

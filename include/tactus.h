@@ -100,7 +100,7 @@ struct tactus_create_options {
     uint32_t tables_max;    /* tables on disk over all trees; default by memory and size_max */
     uint32_t keep;          /* checkpoints a released block is kept for, 1 to 8; default 1 */
     uint32_t snapshots_max; /* named snapshots at once; default 4 */
-    uint32_t runs_max[7];   /* sorted runs a level may hold; 1 */
+    uint32_t runs_max[7];   /* sorted runs that come together in a level; 1 */
     struct tactus_u128 file_id; /* seeds every checksum; zero: taken from the system's randomness */
 };
 TACTUS_API void tactus_create_options_init(

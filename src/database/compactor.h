@@ -21,7 +21,7 @@ struct compactor {
 };
 
 struct compactor_options {
-    uint32_t runs_max; /* of level 0 */
+    uint32_t runs_max; /* the most of any level */
     uint32_t depth;    /* 1 to COMPACTION_DEPTH_MAX */
 };
 

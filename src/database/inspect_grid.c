@@ -207,6 +207,7 @@ enum tactus_status inspect_tables(struct inspect *inspect)
         inspect_checksum(writer, "checksum", table->checksum);
         inspect_number(writer, "records", table->value_count);
         inspect_text(writer, "tombstones", table->has_tombstones ? "yes" : "no");
+        if (table->is_trimmed) inspect_text(writer, "trimmed", "yes");
         status = root_columns(inspect, table);
         inspect_number(writer, "snapshot_min", table->snapshot_min);
         key_value(writer, "key_min", table->key_min, key_bits);

@@ -4,6 +4,8 @@
 #include "base/bytes.h"
 #include "storage/superblock_disk.h"
 
+#include <stdio.h>
+
 #include "base/poison.h"
 
 /* ---- Copies ---------------------------------------------------------------------------------- */
@@ -65,8 +67,27 @@ enum tactus_status inspect_copies(
 
 /* ---- What they say --------------------------------------------------------------------------- */
 
+enum { RUNS_TEXT_SIZE = SUPERBLOCK_LEVELS * 11 };
+
+/* "4,4,1,1,1,1,1". */
+static const char *runs_text(const uint32_t *runs_max, char text[RUNS_TEXT_SIZE])
+{
+    int used = 0;
+    for (uint32_t level = 0; level < SUPERBLOCK_LEVELS; level += 1) {
+        used += snprintf(
+            text + used,
+            (size_t)(RUNS_TEXT_SIZE - used),
+            "%s%u",
+            level == 0 ? "" : ",",
+            runs_max[level]
+        );
+    }
+    return text;
+}
+
 static void write_options(struct inspect_writer *writer, const struct file_options *options)
 {
+    char runs[RUNS_TEXT_SIZE];
     inspect_section_begin(writer, "options");
     inspect_number(writer, "block_size", options->block_size);
     inspect_number(writer, "journal_bytes", options->journal_bytes);
@@ -77,7 +98,7 @@ static void write_options(struct inspect_writer *writer, const struct file_optio
     inspect_number(writer, "tables_max", options->tables_max);
     inspect_number(writer, "keep", options->keep);
     inspect_number(writer, "snapshots_max", options->snapshots_max);
-    inspect_number(writer, "runs_max", options->runs_max[0]);
+    inspect_text(writer, "runs_max", runs_text(options->runs_max, runs));
     inspect_section_end(writer);
 }
 

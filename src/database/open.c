@@ -86,7 +86,7 @@ static struct compactor_options compactor_options_of(const tactus_db *db)
 {
     const uint32_t depth = db->options.compaction_depth;
     return (struct compactor_options){
-        .runs_max = db->sizing->runs_max[0],
+        .runs_max = run_limits_widest(db->sizing->runs_max),
         .depth = depth == 0 ? COMPACTION_DEPTH_DEFAULT : depth,
     };
 }

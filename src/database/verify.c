@@ -69,7 +69,6 @@ static enum tactus_status verify_formats_begin(struct verify *verify)
             .geometry = of_tree->geometry,
             .block_count_max = verify->block_count,
             .tree = (uint16_t)tree,
-            .trims = sizing_has_runs(sizing),
         };
     }
     return TACTUS_OK;

@@ -180,14 +180,8 @@ static int table_compare(const void *left, const void *right)
 
 static uint64_t level_limit(const struct verify *verify, uint32_t level)
 {
-    uint64_t limit = 1; /* at most 16^7 = 2^28 */
-    for (uint32_t above = 0; above <= level; above += 1) {
-        limit *= verify->bootstrap.superblock.options.growth_factor;
-    }
-    const uint32_t runs_max = verify->bootstrap.sizing->runs_max[0];
-    if (level == 0 && runs_max > 1) return manifest_level_runs_bound(runs_max);
-    if (level == 1) return limit + slice_surplus_max(runs_max);
-    return limit;
+    const uint32_t growth_factor = verify->bootstrap.superblock.options.growth_factor;
+    return level_tables_max(verify->bootstrap.sizing->runs_max, growth_factor, (uint8_t)level);
 }
 
 static bool is_same_level(const struct table_info *a, const struct table_info *b)
@@ -215,6 +209,11 @@ static void levels_look(struct verify *verify)
         if ((table->run == 0) != (sizing->runs_max[table->level] == 1) ||
             runs > manifest_level_runs_bound(sizing->runs_max[table->level])) {
             verify_block_fault(verify, &want, "the table is in a run that its level cannot have");
+        }
+        if (table->is_trimmed && !sizing_has_runs(sizing)) {
+            verify_block_fault(
+                verify, &want, "the table is trimmed, but no level has several runs"
+            );
         }
         if (in_level == level_limit(verify, table->level) + 1) {
             verify_block_fault(verify, &want, "the level has more tables than its limit");
@@ -245,6 +244,7 @@ static void tree_init_levels(
 /* What an open would say of the levels of the tree that `count` tables are of. */
 static void tree_look(struct verify *verify, const struct table_info *tables, uint64_t count)
 {
+    const struct sizing *sizing = verify->bootstrap.sizing;
     struct budget budget;
     struct node_pool pool;
     struct manifest manifest;
@@ -265,7 +265,9 @@ static void tree_look(struct verify *verify, const struct table_info *tables, ui
     for (uint64_t index = 0; index < count && what == NULL; index += 1) {
         what = manifest_open_table(&manifest, &tables[index]);
     }
-    if (what == NULL) what = manifest_open_fault(&manifest);
+    if (what == NULL)
+        what =
+            manifest_open_fault(&manifest, sizing->trees[tables[0].tree - 1].geometry.records_max);
     if (what != NULL) {
         const struct verify_want want = {
             .reference = verify->bootstrap.superblock.checkpoint.manifest_newest,

@@ -128,11 +128,9 @@ static bool root_read(struct verify *verify, const struct verify_want *want)
 {
     if (!verify_block_read(verify, want, 0)) return false;
     verify->built = block_header_read(verify->blocks[0])->snapshot;
-    const bool may_be_trimmed = verify->formats[want->table->tree].trims;
-    if (verify->built == want->table->snapshot_min ||
-        (may_be_trimmed && verify->built < want->table->snapshot_min)) {
-        return true;
-    }
+    const bool is_right = want->table->is_trimmed ? verify->built < want->table->snapshot_min
+                                                  : verify->built == want->table->snapshot_min;
+    if (is_right) return true;
     verify_block_fault(verify, want, "the block was written in another beat than its table");
     verify->built = want->table->snapshot_min;
     return true;

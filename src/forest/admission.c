@@ -51,17 +51,20 @@ static struct tree_levels tree_levels_of(const struct tree *tree)
 }
 
 /* What the levels can be, at worst, one bar later: a level gains at most one table in a bar, level
- * 0 by the flush, a lower one from the level above, and level 1 more from a slice of level 0; and a
- * table meets at most all of the next level. */
-static struct tree_levels tree_levels_next(const struct tree_levels *now, uint32_t runs_max)
+ * 0 by the flush, a lower one from the level above, or more by a slice of that; a table meets at
+ * most all of the next level. */
+static struct tree_levels tree_levels_next(const struct tree_levels *now, const uint32_t *runs_max)
 {
     struct tree_levels next = *now;
     for (uint32_t level = 0; level < SUPERBLOCK_LEVELS; level += 1) {
         if (level == 0 || now->table_count[level - 1] > 0) next.table_count[level] += 1;
     }
-    if (runs_max > 1) next.table_count[1] += min_u32(runs_max, now->table_count[0]);
+    for (uint8_t level = 0; runs_max[level] > 1; level += 1) { /* not the last one */
+        const uint32_t most = run_limits_of(runs_max, level).most;
+        next.table_count[level + 1] += min_u32(most, next.table_count[level]);
+    }
     for (uint32_t level = 0; level + 1 < SUPERBLOCK_LEVELS; level += 1) {
-        next.overlap_max[level] = next.table_count[level + 1];
+        next.overlap_max[level] = runs_max[level + 1] > 1 ? 0 : next.table_count[level + 1];
     }
     return next;
 }
@@ -90,7 +93,7 @@ static uint64_t forest_bar_blocks_of(const struct forest *forest, uint32_t ahead
     for (uint32_t tree = 0; tree < forest->tree_count; tree += 1) {
         struct tree_levels levels = tree_levels_of(&forest->trees[tree]);
         for (uint32_t bar = 0; bar < ahead; bar += 1) {
-            levels = tree_levels_next(&levels, sizing->runs_max[0]);
+            levels = tree_levels_next(&levels, sizing->runs_max);
         }
         const uint64_t tables = sizing_tree_bar_tables(sizing, &levels);
         tables_written += tables;
@@ -195,7 +198,7 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
     const bool removes_only = commit->removes_only;
     const uint32_t tables = removes_only ? ADMIT_TABLES_REMOVES : ADMIT_TABLES;
     schedule->short_of_room = false;
-    const uint32_t surplus = slice_surplus_max(forest->options.sizing->runs_max[0]);
+    const uint32_t surplus = run_limits_tables_above(forest->options.sizing->runs_max, LEVELS);
     if (!manifest_room(&forest->trees[0].manifest, (tables + surplus) * forest->tree_count)) {
         return forest_limit(forest, "commit: tables_max is reached");
     }
@@ -232,7 +235,7 @@ enum tactus_status forest_admit_checkpoint(struct forest *forest)
 bool forest_may_checkpoint_again(const struct forest *forest)
 {
     const struct schedule *schedule = &forest->schedule;
-    const uint32_t surplus = slice_surplus_max(forest->options.sizing->runs_max[0]);
+    const uint32_t surplus = run_limits_tables_above(forest->options.sizing->runs_max, LEVELS);
     return schedule->effect_pending && schedule->last_level_room >= CHECKPOINT_BARS &&
            manifest_room(
                &forest->trees[0].manifest, (CHECKPOINT_BARS + surplus) * forest->tree_count

@@ -36,7 +36,7 @@ static void forest_init_half_bar(struct forest *forest, struct budget *budget)
             &measure,
             &sizing->trees[tree].geometry,
             sizing->trees[tree].shape.record_size,
-            compaction_tables_max(sizing->growth_factor, sizing->runs_max[0])
+            half_bar_tables_max(sizing->runs_max, sizing->growth_factor)
         );
         record_size_max = max_u32(record_size_max, sizing->trees[tree].shape.record_size);
     }
@@ -47,7 +47,7 @@ static void forest_init_half_bar(struct forest *forest, struct budget *budget)
         .blocks_max = (uint32_t)half_bar_blocks_max(&measure, sizing->bar_beats / 2),
         .block_size = sizing->block_size,
         .growth_factor = sizing->growth_factor,
-        .runs_max = sizing->runs_max[0],
+        .runs_max = sizing->runs_max,
         .record_size_max = record_size_max,
         .compaction_depth = forest->options.compaction_depth,
     };
@@ -67,7 +67,7 @@ static void forest_init_shared(struct forest *forest, struct budget *budget)
         .block_count_max = sizing->block_count_max,
         .block_size = sizing->block_size,
         .tables_max = sizing->tables_max,
-        .compaction_tables = compaction_tables_max(sizing->growth_factor, sizing->runs_max[0]),
+        .half_bar_tables = half_bar_tables_max(sizing->runs_max, sizing->growth_factor),
         .tree_count = sizing->tree_count,
     };
     manifest_log_init(&forest->log, budget, &log_options);

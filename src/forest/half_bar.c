@@ -16,8 +16,9 @@ void half_bar_init(
         ),
         .compactions_max = options->compactions_max,
         .statistics = budget_take(budget, 1, sizeof(struct half_bar_statistics), 64),
-        .excess_max = 2 * (uint64_t)options->block_size +
-                      (uint64_t)(options->runs_max - 1) * options->record_size_max,
+        .excess_max =
+            2 * (uint64_t)options->block_size +
+            (uint64_t)(run_limits_widest(options->runs_max) - 1) * options->record_size_max,
     };
     block_supply_init(&half_bar->supply, budget, options->blocks_max);
     const struct compaction_pool_options pool = {
@@ -152,7 +153,7 @@ void half_bar_end(struct half_bar *half_bar)
     half_bar->entries = 0;
 }
 
-/* Each of a tree's compactions reads at most compaction_tables_max() tables. A beat moves its share
+/* A tree's compactions read at most half_bar_tables_max() tables. A beat moves its share
  * of the worst half-bar's bytes; besides, each input table lets go of a value block that is not
  * full, and of its index blocks; and what each compaction reserves beyond what its records fill,
  * compaction_blocks_extra(), is less. */
@@ -160,10 +161,10 @@ void half_bar_measure_tree(
     struct half_bar_measure *measure,
     const struct table_geometry *geometry,
     uint32_t record_size,
-    uint32_t compaction_tables
+    uint32_t half_bar_tables
 )
 {
-    const uint64_t tables = (uint64_t)HALF_BAR_COMPACTIONS_A_TREE * compaction_tables;
+    const uint64_t tables = half_bar_tables;
     const uint64_t index_blocks = geometry->blocks_max - geometry->value_blocks_max;
     const uint64_t table_bytes = (uint64_t)geometry->records_max * record_size;
     const uint64_t bytes_a_block = table_bytes / geometry->blocks_max;

@@ -35,7 +35,7 @@ struct half_bar_options {
     uint32_t blocks_max;      /* of one beat: half_bar_blocks_max() */
     uint32_t block_size;
     uint32_t growth_factor;
-    uint32_t runs_max; /* of level 0 */
+    const uint32_t *runs_max; /* of LEVELS levels; not kept */
     uint32_t record_size_max;
     uint32_t compaction_depth;
 };
@@ -111,7 +111,7 @@ void half_bar_measure_tree(
     struct half_bar_measure *measure,
     const struct table_geometry *geometry,
     uint32_t record_size,
-    uint32_t compaction_tables
+    uint32_t half_bar_tables
 );
 uint64_t half_bar_blocks_max(const struct half_bar_measure *measure, uint32_t half_bar_beats);
 

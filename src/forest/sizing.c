@@ -81,16 +81,14 @@ static enum tactus_status take_numbers(
     }
     for (uint32_t i = 0; i < SUPERBLOCK_LEVELS; i += 1) {
         sizing->runs_max[i] = options->runs_max[i] == 0 ? 1 : options->runs_max[i];
-        if (i > 0 && sizing->runs_max[i] != 1) {
-            return refuse_range(
-                error, "runs below level 0", sizing->runs_max[i], "1; more comes later"
-            );
-        }
         if (sizing->runs_max[i] > RUNS_MAX_MAX) {
             return refuse_range(error, "runs", sizing->runs_max[i], "1 to 64");
         }
     }
-    return TACTUS_OK;
+    const char *fault = run_limits_fault(sizing->runs_max);
+    if (fault == NULL) return TACTUS_OK;
+    text_error_set(error, 0, 0, "runs cannot be so: %s", fault);
+    return TACTUS_MISUSE;
 }
 
 static enum tactus_status take_sizes(
@@ -403,7 +401,7 @@ static enum tactus_status choose_tables_max(struct sizing *sizing, struct text_e
 {
     const uint64_t least =
         (uint64_t)sizing->tree_count * (sizing->growth_factor + TABLES_KEPT_FREE) +
-        (uint64_t)sizing->tree_count * slice_surplus_max(sizing->runs_max[0]);
+        (uint64_t)sizing->tree_count * run_limits_tables_above(sizing->runs_max, LEVELS);
     const unsigned __int128 all = (unsigned __int128)2 * sizing->size_max * sizing->tree_count;
     const unsigned __int128 by_size =
         all / ((unsigned __int128)full_blocks(sizing) * sizing->block_size);
@@ -440,7 +438,7 @@ static void size_log(struct sizing *sizing)
         .entries_max = manifest_block_entries_max(sizing->block_size),
         .tables_max = sizing->tables_max,
         .tree_count = sizing->tree_count,
-        .compaction_tables = compaction_tables_max(sizing->growth_factor, sizing->runs_max[0]),
+        .half_bar_tables = half_bar_tables_max(sizing->runs_max, sizing->growth_factor),
     };
     sizing->log = manifest_pace_of(&options);
     sizing->log_blocks_bar = manifest_pace_bar_blocks_max(&sizing->log);
@@ -465,13 +463,16 @@ uint64_t sizing_trailer_blocks(const struct sizing *sizing, uint64_t blocks_allo
 
 uint64_t sizing_tree_bar_tables(const struct sizing *sizing, const struct tree_levels *levels)
 {
-    const bool has_runs = sizing->runs_max[0] > 1;
     uint64_t tables = 1;
-    if (!has_runs) tables += levels->table_count[0];
-    if (has_runs && levels->table_count[0] > 0) { /* a slice, into all of level 1 */
-        tables += min_u64(sizing->runs_max[0], levels->table_count[0]) + levels->table_count[1];
-    }
-    for (uint32_t i = has_runs ? 1 : 0; i + 1 < SUPERBLOCK_LEVELS; i += 1) {
+    if (sizing->runs_max[0] == 1) tables += levels->table_count[0];
+    uint32_t come = 0; /* into level i, in this bar */
+    for (uint8_t i = 0; i + 1 < SUPERBLOCK_LEVELS; i += 1) {
+        if (sizing->runs_max[i] > 1) { /* a slice: all of a group, into all of a level of one run */
+            const uint32_t most = run_limits_of(sizing->runs_max, i).most;
+            come = min_u32(most, levels->table_count[i] + come);
+            if (come > 0) tables += come + levels->overlap_max[i];
+            continue;
+        }
         const bool above = i > 0 && levels->table_count[i - 1] > 0;
         if (levels->table_count[i] == 0 && !above) continue;
         tables += 1 + min_u64(sizing->growth_factor, (uint64_t)levels->overlap_max[i] + 1);
@@ -488,8 +489,9 @@ static void fill_levels(
     uint64_t limit = 1;
     for (uint32_t i = 0; i < SUPERBLOCK_LEVELS; i += 1) {
         limit *= sizing->growth_factor; /* 16^7 at most */
-        const bool has_runs = i == 0 && sizing->runs_max[0] > 1;
-        levels[i] = min_u64(left, has_runs ? sizing->runs_max[0] : limit);
+        const bool has_runs = sizing->runs_max[i] > 1;
+        const uint32_t complete = run_limits_of(sizing->runs_max, (uint8_t)i).complete;
+        levels[i] = min_u64(left, has_runs ? complete : limit);
         left -= levels[i];
     }
 }
@@ -501,12 +503,14 @@ uint64_t sizing_bar_blocks(const struct sizing *sizing, uint64_t objects)
     for (uint32_t tree = 1; tree <= sizing->tree_count; tree += 1) {
         uint64_t levels[SUPERBLOCK_LEVELS];
         fill_levels(sizing, tree, objects, levels);
-        const bool has_runs = sizing->runs_max[0] > 1;
         uint64_t tables = 1;
-        if (!has_runs) tables += min_u64(growth, levels[0]);
-        if (has_runs && levels[0] > 0) tables += levels[0] + levels[1];
-        for (uint32_t i = has_runs ? 1 : 0; i + 1 < SUPERBLOCK_LEVELS; i += 1) {
-            if (levels[i] > 0) tables += 1 + min_u64(growth, levels[i + 1]);
+        if (sizing->runs_max[0] == 1) tables += min_u64(growth, levels[0]);
+        for (uint32_t i = 0; i + 1 < SUPERBLOCK_LEVELS; i += 1) {
+            const bool has_runs = sizing->runs_max[i] > 1;
+            const bool has_runs_below = sizing->runs_max[i + 1] > 1;
+            if (levels[i] == 0) continue;
+            if (!has_runs) tables += 1 + min_u64(growth, levels[i + 1]);
+            if (has_runs) tables += levels[i] + (has_runs_below ? 0 : levels[i + 1]);
         }
         blocks += tables * sizing->trees[tree - 1].table_blocks;
     }
@@ -619,9 +623,10 @@ uint64_t sizing_objects_max(const struct sizing *sizing, bool *tables_bind)
 
 /* A record is written by the flush, which merges its table with all of level 0, and on its way
  * to each lower level that holds tables, merged with all that it may meet there: 1 + growth
- * bytes a byte. With several runs in level 0 the flush merges nothing, and all of level 1 is
- * rewritten once for the tables of a group. What index blocks and filters add is in table_blocks; a
- * full entry of the journal comes once. The log and the trailers, a few per cent, are left out. */
+ * bytes a byte. Where a level has several runs, nothing in it is merged with what comes, and all of
+ * the first level that has one is rewritten once for the tables of a group. What index blocks and
+ * filters add is in table_blocks; a full entry of the journal comes once. The log and the trailers,
+ * a few per cent, are left out. */
 double sizing_write_amplification(const struct sizing *sizing, uint64_t objects)
 {
     const uint64_t growth = sizing->growth_factor;
@@ -630,12 +635,16 @@ double sizing_write_amplification(const struct sizing *sizing, uint64_t objects)
         const struct tree_sizing *of = &sizing->trees[tree - 1];
         uint64_t levels[SUPERBLOCK_LEVELS];
         fill_levels(sizing, tree, objects, levels);
-        const uint64_t runs = sizing->runs_max[0];
-        uint64_t times = 1 + (runs == 1 ? min_u64(growth, levels[0]) : 0);
-        for (uint32_t i = 1; i < SUPERBLOCK_LEVELS; i += 1) {
-            if (levels[i] == 0) continue;
-            times += 1 + (i == 1 && runs > 1 ? div_ceil_u64(levels[1], runs)
-                                             : min_u64(growth, levels[i]));
+        uint64_t times = 0;
+        uint32_t group = 1; /* tables that come at once */
+        for (uint8_t i = 0; i < SUPERBLOCK_LEVELS && (i == 0 || levels[i] > 0); i += 1) {
+            times += 1;
+            if (sizing->runs_max[i] > 1) {
+                group = run_limits_of(sizing->runs_max, i).complete;
+            } else {
+                times += group > 1 ? div_ceil_u64(levels[i], group) : min_u64(growth, levels[i]);
+                group = 1;
+            }
         }
         const double record =
             (double)(of->table_blocks * sizing->block_size) / (double)of->geometry.records_max;

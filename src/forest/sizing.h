@@ -105,8 +105,9 @@ struct tree_levels {
 uint32_t sizing_bars_kept(const struct sizing *sizing);
 
 /* Most tables that a bar writes in one tree: 1 + n0 + the sum over i < 6 with n(i) or n(i - 1) > 0
- * of (1 + min(growth, o(i) + 1)). Its share of W is as many times the blocks of a full table; the
- * sum over all trees, the log and the trailers is W. */
+ * of (1 + min(growth, o(i) + 1)). Where level i has several runs: no n0, and all of a group, which
+ * may have come in this bar, and o(i), for 1 + min(...). Its share of W is as many times the blocks
+ * of a full table; the sum over all trees, the log and the trailers is W. */
 uint64_t sizing_tree_bar_tables(const struct sizing *sizing, const struct tree_levels *levels);
 
 /* Most events of the manifest log that compactions append which write so many tables: each reads no

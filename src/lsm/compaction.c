@@ -23,12 +23,16 @@ void compaction_pool_init(
         .read_ahead = options->depth - 1,
     };
     pool->block = budget_take(budget, 1, options->block_size, 64);
-    const uint32_t tables = compaction_tables_max(options->growth_factor, options->runs_max);
+    uint32_t tables = 0;
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        const uint32_t of_level =
+            compaction_tables_max(options->runs_max, options->growth_factor, level);
+        tables = max_u32(tables, of_level);
+    }
+    const uint32_t widest = run_limits_widest(options->runs_max);
     pool->taken = budget_take(budget, tables, sizeof *pool->taken, 8);
-    if (options->runs_max > 1) {
-        slice_merge_init(
-            &pool->slices, budget, options->runs_max, options->block_size, pool->read_ahead
-        );
+    if (widest > 1) {
+        slice_merge_init(&pool->slices, budget, widest, options->block_size, pool->read_ahead);
     }
     pool->a.stage = TABLE_CURSOR_IDLE;
     pool->b[0].stage = TABLE_CURSOR_IDLE;
@@ -125,12 +129,16 @@ static uint64_t input_records(const struct compaction *compaction)
  * overlap, first downwards, then upwards, while its last table has room for all that they hold: it
  * makes none more for them, and theirs are gone. The smaller of both is half a table at most; where
  * tables are nearly full nothing is taken. At most growth_factor tables of level B in all, as ever.
- */
+ * (Z4 relies on it that a merge makes no more for them: so what counts there is what really fills a
+ * table, which is a few records more than a bar brings.) */
 static bool coalesce(
     struct compaction *compaction, uint64_t *records, const struct table_info *table
 )
 {
-    const uint64_t capacity = compaction->tree->options.value_count_max;
+    const struct tree *tree = compaction->tree;
+    const uint64_t capacity = lsm_shared_has_runs(tree->options.shared)
+                                  ? tree->format.geometry.records_max
+                                  : tree->options.value_count_max;
     if (table == NULL) return false;
     if (compaction->b_count >= compaction->tree->manifest.growth_factor) return false;
     assert(*records > 0);
@@ -213,44 +221,54 @@ static bool select_table(struct compaction *compaction, bool in_haste)
     return true;
 }
 
-/* A flush into a level of several runs: it joins the newest run, if it has no key range in common
- * with it and the run's group is not complete, else it begins a run. */
-static uint64_t flush_run(const struct compaction *compaction)
+/* Whether a table of a group that is this run takes one off what the group may make (Z4). */
+static bool may_move(
+    const struct compaction *compaction,
+    const struct manifest_run *run,
+    const struct table_info *table
+)
 {
-    const struct manifest_level *level = level_of(compaction, 0);
-    const bool is_complete = run_group_newest_is_complete(level, runs_max_of(compaction, 0));
-    if (!is_complete && level->run_count > 0 &&
-        !manifest_run_overlaps(&level->runs[0], compaction->key_min, compaction->key_max)) {
-        return level->runs[0].number;
-    }
-    return run_number(compaction->snapshot_min, run_group_newest_is_odd(level) != is_complete);
+    if (!table->is_trimmed) return true;
+    const uint64_t capacity = compaction->tree->format.geometry.records_max;
+    uint64_t trimmed = 0;
+    const struct table_info *at = manifest_run_first(run);
+    for (; at != NULL; at = manifest_run_next(run, at))
+        trimmed += at->is_trimmed ? at->value_count : 0;
+    return div_ceil_u64(trimmed - table->value_count, capacity) < div_ceil_u64(trimmed, capacity);
 }
 
-/* One table of a group that is a single run: as from a level of one run, but that it may overlap
- * all of level 1. */
-static void select_from_run(struct compaction *compaction, const struct manifest_run *run)
+/* One table of a group that is a single run. Into one run, as from a level of one run: that which
+ * overlaps least, but it may overlap all of it. Into a level of several, the lowest: so the next
+ * ones lie above it. False: it has to go down with others. */
+static bool select_from_run(struct compaction *compaction, const struct manifest_run *run)
 {
-    const struct compaction_choice choice =
-        compaction_pick(run, run_b_of(compaction), UINT32_MAX - 1);
-    assert(choice.table != NULL);
-    compaction->a = choice.table;
-    compaction->key_min = choice.table->key_min;
-    compaction->key_max = choice.table->key_max;
+    const bool has_runs_b = runs_max_of(compaction, compaction->level_b) > 1;
+    const struct table_info *table =
+        has_runs_b ? manifest_run_first(run)
+                   : compaction_pick(run, run_b_of(compaction), UINT32_MAX - 1).table;
+    assert(table != NULL);
+    if (!may_move(compaction, run, table)) return false;
+    compaction->a = table;
+    compaction->key_min = table->key_min;
+    compaction->key_max = table->key_max;
+    return true;
 }
 
-/* What goes down of level 0 with several runs. If the blocks that decide it cannot be read, it has
+/* What goes down of a level of several runs. If the blocks that decide it cannot be read, it has
  * failed, and says so when its work begins. */
 static bool select_group(struct compaction *compaction, bool in_haste)
 {
-    const struct manifest_level *level = level_of(compaction, 0);
-    const uint32_t runs_max = runs_max_of(compaction, 0);
+    const struct manifest *manifest = &compaction->tree->manifest;
+    const uint8_t level_a = (uint8_t)(compaction->level_b - 1);
+    const struct manifest_level *level = level_of(compaction, level_a);
+    const struct run_limits limits = run_limits_of(manifest->runs_max, level_a);
     const struct run_group group = run_group_oldest(level);
     if (group.table_count == 0) return false;
-    if (group.newer_tables == 0 && group.table_count < runs_max && !in_haste) return false;
+    if (!run_group_is_due(level, &group, limits.complete) && !in_haste) return false;
 
-    const uint32_t bars_left = run_group_bars_left(&group, runs_max);
-    if (group.run_count == 1 && group.table_count <= bars_left) {
-        select_from_run(compaction, &level->runs[group.first]);
+    const uint32_t bars_left = run_group_bars_left(manifest->levels, manifest->runs_max, level_a);
+    if (group.run_count == 1 && group.table_count <= bars_left &&
+        select_from_run(compaction, &level->runs[group.first])) {
         return true;
     }
     struct lsm_shared *shared = compaction->tree->options.shared;
@@ -299,6 +317,7 @@ static uint64_t overlap_max(const struct compaction *compaction)
     if (compaction->level_b == 0 ||
         runs_max_of(compaction, (uint8_t)(compaction->level_b - 1)) == 1)
         return manifest->growth_factor;
+    if (runs_max_of(compaction, compaction->level_b) > 1) return manifest->growth_factor;
     return manifest_level_count_max(manifest, compaction->level_b);
 }
 
@@ -323,8 +342,17 @@ bool compaction_select(struct compaction *compaction, const struct compaction_te
         compaction->record_count = 1; /* so that a beat comes to it */
         return true;
     }
-    if (runs_max_of(compaction, compaction->level_b) > 1) compaction->run_b = flush_run(compaction);
-
+    const struct run_limits limits =
+        run_limits_of(compaction->tree->manifest.runs_max, compaction->level_b);
+    if (limits.runs > 1) {
+        compaction->run_b = run_group_join(
+            level_of(compaction, compaction->level_b),
+            &limits,
+            compaction->key_min,
+            compaction->key_max,
+            compaction->snapshot_min
+        );
+    }
     select_overlap(compaction);
     if (terms->coalesces) select_neighbours(compaction);
     assert(compaction->b_count <= overlap_max(compaction));
@@ -820,6 +848,7 @@ static void apply_trim(
     rest.value_count -= (uint32_t)input->consumed;
     rest.snapshot_min = compaction->snapshot_min;
     rest.snapshot_max = UINT64_MAX;
+    rest.is_trimmed = true;
     manifest_insert(&compaction->tree->manifest, &rest);
 }
 
@@ -868,7 +897,7 @@ void compaction_apply(struct compaction *compaction)
 {
     assert(compaction->stage == COMPACTION_FINISHED);
     if (compaction->move_table) {
-        manifest_move(&compaction->tree->manifest, compaction->a);
+        manifest_move(&compaction->tree->manifest, compaction->a, compaction->run_b);
     } else {
         apply_merge(compaction);
     }

@@ -20,10 +20,10 @@
  * Inputs are at most 1 + growth_factor tables. Outputs are at most as many as inputs, since they
  * are filled to a table's capacity; they may be none, when everything cancels.
  *
- * Where level 0 may have several runs, a flush makes a run of its own or joins the newest, and what
- * goes down from there to level 1 is a slice of the oldest group of runs (slice.h): at most
- * compaction_tables_max() tables in, and as many out. Of its tables of level 0, those that it has
- * not consumed whole stay, trimmed. */
+ * What comes into a level that may have several runs makes a run of its own or joins the newest,
+ * and what goes down from there is a slice of the oldest group of runs (run_group.h, slice.h): at
+ * most compaction_tables_max() tables in, and as many out. Of its tables of level A, those that it
+ * has not consumed whole stay, trimmed. */
 #ifndef TACTUS_LSM_COMPACTION_H
 #define TACTUS_LSM_COMPACTION_H
 
@@ -52,7 +52,8 @@ struct tree;
 enum { COMPACTION_DEPTH_DEFAULT = 5, COMPACTION_DEPTH_MAX = TABLE_READ_AHEAD_MAX + 1 };
 
 /* The most frames that the running compaction pins at once, for grid_options.pinned_frames_max: a
- * table of A, or of each run of A, one of B and the next one of B, and the table being built. */
+ * table of A, or of each run of A, one of B and the next one of B, and the table being built.
+ * `runs_max`: the most of any level. */
 static inline uint32_t compaction_frames(uint32_t runs_max, uint32_t depth)
 {
     const uint32_t tables = depth == 1 ? 2 : 3;
@@ -96,7 +97,7 @@ struct compaction_pool {
     struct table_builder builder;
     struct compaction *user; /* the one that has begun and is not finished, or NULL */
 
-    /* For apply: compaction_tables_max() of them, borrowed from the budget. */
+    /* For apply: compaction_tables_max() of any level; borrowed from the budget. */
     struct table_info *taken;
 };
 
@@ -106,8 +107,8 @@ struct compaction_pool_options {
     struct fault *fault;
     uint32_t block_size;
     uint32_t growth_factor;
-    uint32_t runs_max; /* of level 0 */
-    uint32_t depth;    /* 1 to COMPACTION_DEPTH_MAX */
+    const uint32_t *runs_max; /* of LEVELS levels; not kept */
+    uint32_t depth;           /* 1 to COMPACTION_DEPTH_MAX */
 };
 
 /* Takes little from the budget: most blocks that it needs are frames of the grid. */
@@ -155,7 +156,7 @@ enum compaction_stage {
 struct compaction {
     struct tree *tree; /* borrowed: the tree that it is part of */
     struct table_info
-        *outputs; /* compaction_tables_max(); shared with the neighbour's compaction */
+        *outputs; /* compaction_tables_max(); shared with the compaction into the level above */
     uint8_t level_b;
 
     uint8_t stage; /* enum compaction_stage */
@@ -164,7 +165,7 @@ struct compaction {
     bool move_table;
     bool drop_tombstones;
     uint64_t run_b;                   /* the number of the run that the outputs are of */
-    struct slice slice;               /* of level 0 with several runs; without room in all others */
+    struct slice slice;               /* of several runs; without room where level A has one */
     const struct table_info *a;       /* NULL: the immutable table, or a slice */
     const struct table_info *b_first; /* the others follow it in the level; NULL: none overlaps */
     uint32_t b_count;

@@ -12,6 +12,7 @@ void manifest_init(
 {
     assert(options->growth_factor >= 2);
     assert(options->tree > 0);
+    assert(run_limits_fault(options->runs_max) == NULL);
     *manifest = (struct manifest
     ){.log = options->log, .growth_factor = options->growth_factor, .tree = options->tree};
     for (uint8_t level = 0; level < LEVELS; level += 1) {
@@ -61,17 +62,35 @@ const char *manifest_open_table(struct manifest *manifest, const struct table_in
     return NULL;
 }
 
-const char *manifest_open_fault(const struct manifest *manifest)
+bool manifest_is_crowded(const struct manifest *manifest, uint32_t records_max, uint32_t burst)
 {
+    uint64_t tables = 0;
+    uint8_t level = 0;
+    for (; manifest->runs_max[level] > 1; level += 1) /* not of the last one */
+        tables += run_groups_may_make(&manifest->levels[level], records_max);
+    if (level == 0) return false;
+    const uint64_t most =
+        manifest_level_limit(manifest, level) + run_limits_tables_above(manifest->runs_max, level);
+    return tables + manifest->levels[level].count > most + burst;
+}
+
+const char *manifest_open_fault(const struct manifest *manifest, uint32_t records_max)
+{
+    const struct manifest_level *levels = manifest->levels;
     for (uint8_t level = 0; level < LEVELS; level += 1) {
-        if (manifest->levels[level].count > manifest_level_count_max(manifest, level)) {
+        if (levels[level].count > manifest_level_count_max(manifest, level)) {
             return "a level has more tables than its limit";
         }
-        const uint32_t runs_max = manifest->runs_max[level];
-        const char *what =
-            runs_max == 1 ? NULL : run_groups_fault(&manifest->levels[level], runs_max);
+        const struct run_limits limits = run_limits_of(manifest->runs_max, level);
+        const char *what = limits.runs == 1 ? NULL : run_groups_fault(&levels[level], &limits);
         if (what != NULL) return what;
     }
+    for (uint8_t level = 0; level < LEVELS && manifest->runs_max[level] > 1; level += 1) {
+        if (run_groups_may_take(levels, manifest->runs_max, level)) continue;
+        return "a level has not given on what it should have";
+    }
+    if (manifest_is_crowded(manifest, records_max, 0))
+        return "a level gets more tables than it may";
     return NULL;
 }
 
@@ -101,10 +120,7 @@ uint64_t manifest_level_relief(const struct manifest *manifest, uint8_t level)
 
 uint64_t manifest_level_count_max(const struct manifest *manifest, uint8_t level)
 {
-    const uint32_t runs_max = manifest->runs_max[0];
-    const uint64_t limit = manifest_level_limit(manifest, level);
-    if (level == 0 && runs_max > 1) return manifest_level_runs_bound(runs_max);
-    return level == 1 ? limit + slice_surplus_max(runs_max) : limit;
+    return level_tables_max(manifest->runs_max, manifest->growth_factor, level);
 }
 
 bool manifest_is_bottom(
@@ -156,12 +172,12 @@ void manifest_remove(struct manifest *manifest, const struct table_info *info)
     manifest->snapshot_oldest = max_u64(manifest->snapshot_oldest, info->snapshot_max + 1);
 }
 
-void manifest_move(struct manifest *manifest, const struct table_info *table)
+void manifest_move(struct manifest *manifest, const struct table_info *table, uint64_t run)
 {
     assert(table->level + 1 < LEVELS);
     struct table_info info = manifest_take(manifest, table);
     info.level += 1;
-    info.run = 0; /* only level 0 has several */
+    info.run = run;
     const bool inserted = manifest_level_insert(&manifest->levels[info.level], &info);
     assert(inserted);
     manifest_log_append(manifest->log, MANIFEST_UPDATE, &info);

@@ -49,8 +49,13 @@ void manifest_check(const struct manifest *manifest); /* O(tables): for assert_s
 const char *manifest_open_table(struct manifest *manifest, const struct table_info *info);
 
 /* After the last table: says what is wrong with the whole, or NULL. At a checkpoint no level is
- * over its limit. Compaction builds on it: only so a table with little overlap exists. */
-const char *manifest_open_fault(const struct manifest *manifest);
+ * over its limit. Compaction builds on it: only so a table with little overlap exists. Z2 and Z6 of
+ * run_group.h and slice.h hold. `records_max`: of a full table. */
+const char *manifest_open_fault(const struct manifest *manifest, uint32_t records_max);
+
+/* Whether the first level with one run, below groups of runs, has or will get more tables than it
+ * may, and `burst` more (Z6 in slice.h). At a bar's end never with 0, in between never with 1. */
+bool manifest_is_crowded(const struct manifest *manifest, uint32_t records_max, uint32_t burst);
 
 /* Whether the pool has room for so many more tables. */
 bool manifest_room(const struct manifest *manifest, uint32_t table_count);
@@ -66,8 +71,8 @@ uint64_t manifest_level_limit(const struct manifest *manifest, uint8_t level);
  * next level's (compaction_pick.h). `level` has a next one. */
 uint64_t manifest_level_relief(const struct manifest *manifest, uint8_t level);
 
-/* The most tables that a level may have at the end of a bar: its limit; with several runs in level
- * 0, two groups there, and in level 1 what slices bring beyond its limit (slice.h). */
+/* The most tables that a level may have at the end of a bar: its limit; where levels have several
+ * runs, two groups there, and what slices bring beyond its limit to the next (slice.h). */
 uint64_t manifest_level_count_max(const struct manifest *manifest, uint8_t level);
 
 /* Whether no level below `level` has a table in this range: tombstones may be dropped there. */
@@ -94,7 +99,7 @@ struct table_info manifest_take(struct manifest *manifest, const struct table_in
  * and another snapshot_min (R18). */
 void manifest_remove(struct manifest *manifest, const struct table_info *info);
 
-/* Moves a table one level down as it is: one update with the new level. */
-void manifest_move(struct manifest *manifest, const struct table_info *table);
+/* Moves a table one level down as it is, into this run: one update with the new level. */
+void manifest_move(struct manifest *manifest, const struct table_info *table, uint64_t run);
 
 #endif

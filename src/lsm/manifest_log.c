@@ -35,6 +35,7 @@ void manifest_entry_encode(
         .snapshot_max = info->snapshot_max,
         .value_count = info->value_count,
         .has_tombstones = info->has_tombstones,
+        .is_trimmed = info->is_trimmed,
         .run = info->run,
         .tree = info->tree,
         .level = info->level,
@@ -57,6 +58,7 @@ struct table_info manifest_entry_decode(const struct manifest_entry *entry)
         .snapshot_max = entry->snapshot_max,
         .value_count = entry->value_count,
         .has_tombstones = entry->has_tombstones != 0,
+        .is_trimmed = entry->is_trimmed != 0,
         .run = entry->run,
         .tree = entry->tree,
         .level = entry->level,
@@ -79,8 +81,8 @@ const char *manifest_entry_fault(const struct manifest_entry *entry, uint64_t bl
         return "a table of the manifest log lies outside the file";
     }
     if (info.value_count == 0) return "a table of the manifest log is empty";
-    if (entry->has_tombstones > 1) {
-        return "an event of the manifest log is not clear about tombstones";
+    if (entry->has_tombstones > 1 || entry->is_trimmed > 1) {
+        return "an event of the manifest log is not clear about its table";
     }
     if (info.snapshot_min == 0 || info.snapshot_max < info.snapshot_min) {
         return "a table of the manifest log was never seen";
@@ -179,7 +181,7 @@ void manifest_log_init(
         .entries_max = manifest_block_entries_max(options->block_size),
         .tables_max = options->tables_max,
         .tree_count = options->tree_count,
-        .compaction_tables = options->compaction_tables,
+        .half_bar_tables = options->half_bar_tables,
     };
     *log = (struct manifest_log){
         .options = *options,
@@ -189,7 +191,7 @@ void manifest_log_init(
 
     /* A compaction's outputs are inserted before its inputs are removed: so many more tables than
      * tables_max live in the log at once. */
-    const uint32_t live_max = options->tables_max + options->compaction_tables;
+    const uint32_t live_max = options->tables_max + options->half_bar_tables;
     address_map_init(&log->extents, budget, live_max, sizeof(struct table_extent));
     address_map_init(&log->removed, budget, live_max, 0);
     log->blocks = budget_take(budget, log->pace.ring_blocks, sizeof *log->blocks, 8);

@@ -67,7 +67,8 @@ struct manifest_entry {
     uint8_t event;           /* 103  enum manifest_event */
     uint32_t reserved_low;   /* 104  zero, and checked to be, like all that is reserved */
     uint8_t has_tombstones;  /* 108  0 or 1 */
-    uint8_t reserved_mid[3]; /* 109 */
+    uint8_t is_trimmed;      /* 109  0 or 1 */
+    uint8_t reserved_mid[2]; /* 110 */
     uint64_t run;            /* 112  the number of its run; 0: the level has one run only */
     uint8_t reserved[8];     /* 120 */
 };
@@ -118,7 +119,7 @@ struct manifest_log_options {
     uint64_t block_count_max; /* of the grid: what an address may be at most */
     uint32_t block_size;
     uint32_t tables_max;
-    uint32_t compaction_tables; /* compaction_tables_max() */
+    uint32_t half_bar_tables; /* half_bar_tables_max() */
     uint32_t tree_count;
 };
 

@@ -9,12 +9,12 @@ struct manifest_pace manifest_pace_of(const struct manifest_pace_options *option
 {
     assert(options->entries_max > 0);
     assert(options->tree_count > 0);
-    const uint64_t tables = options->compaction_tables;
+    const uint64_t tables = options->half_bar_tables;
     const uint64_t events = tables * (MANIFEST_EVENTS_IN + MANIFEST_EVENTS_OUT);
     struct manifest_pace pace = {
         .entries_max = options->entries_max,
         .tables_max = options->tables_max,
-        .events_max = options->tree_count * MANIFEST_COMPACTIONS_MAX * events,
+        .events_max = options->tree_count * events,
         .table_blocks = div_ceil_u64(options->tables_max, options->entries_max),
     };
     pace.append_blocks = div_ceil_u64(pace.events_max, pace.entries_max) + 1;

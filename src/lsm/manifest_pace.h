@@ -39,9 +39,6 @@
 
 #include <stdint.h>
 
-/* Compactions of one tree that end together: into levels 0, 2, 4 and 6. */
-enum { MANIFEST_COMPACTIONS_MAX = 4 };
-
 /* What a table that a compaction reads costs, updated and removed, and one that it writes. */
 enum { MANIFEST_EVENTS_IN = 2, MANIFEST_EVENTS_OUT = 1 };
 
@@ -49,7 +46,8 @@ struct manifest_pace_options {
     uint32_t entries_max; /* events a block: manifest_block_entries_max() */
     uint32_t tables_max;
     uint32_t tree_count;
-    uint32_t compaction_tables; /* most that one compaction reads; it writes no more */
+    uint32_t half_bar_tables; /* most that compactions of one tree which end together read; they
+                               * write no more */
 };
 
 struct manifest_pace {

@@ -5,60 +5,41 @@
 
 #include "base/poison.h"
 
-/* ---- Groups --------------------------------------------------------------------------------- */
+/* ---- Bounds --------------------------------------------------------------------------------- */
 
-static bool run_is_odd(const struct manifest_run *run)
+uint32_t slice_surplus_max(const uint32_t *runs_max, uint8_t level)
 {
-    return run->number % 2 == 1;
+    if (level == 0 || runs_max[level] > 1 || runs_max[level - 1] == 1) return 0;
+    return run_limits_tables_above(runs_max, level) + 1;
 }
 
-struct run_group run_group_oldest(const struct manifest_level *level)
+uint64_t level_tables_max(const uint32_t *runs_max, uint32_t growth_factor, uint8_t level)
 {
-    struct run_group group = {.first = level->run_count};
-    while (group.first > 0) { /* ends: counts down */
-        const struct manifest_run *run = &level->runs[group.first - 1];
-        if (run_is_odd(run) != run_is_odd(&level->runs[level->run_count - 1])) break;
-        group.first -= 1;
-        group.run_count += 1;
-        group.table_count += run->count;
-        group.record_count += run->record_count;
-    }
-    group.newer_tables = level->count - group.table_count;
-    return group;
+    assert(level < LEVELS);
+    if (runs_max[level] > 1) return 2 * (uint64_t)run_limits_of(runs_max, level).most;
+    uint64_t limit = slice_surplus_max(runs_max, level);
+    uint64_t power = 1; /* at most 16^7 = 2^28 */
+    for (uint8_t i = 0; i <= level; i += 1)
+        power *= growth_factor;
+    return limit + power;
 }
 
-bool run_group_newest_is_odd(const struct manifest_level *level)
+uint32_t compaction_tables_max(const uint32_t *runs_max, uint32_t growth_factor, uint8_t level_b)
 {
-    return level->run_count > 0 && run_is_odd(&level->runs[0]);
+    const bool is_slice = level_b > 0 && runs_max[level_b - 1] > 1;
+    if (!is_slice) return 1 + growth_factor;
+    const uint32_t group = run_limits_of(runs_max, (uint8_t)(level_b - 1)).most;
+    const uint64_t overlap =
+        runs_max[level_b] > 1 ? growth_factor : level_tables_max(runs_max, growth_factor, level_b);
+    return (uint32_t)overlap + 1 + 2 * group;
 }
 
-bool run_group_newest_is_complete(const struct manifest_level *level, uint32_t runs_max)
+uint32_t half_bar_tables_max(const uint32_t *runs_max, uint32_t growth_factor)
 {
-    uint32_t tables = 0;
-    for (uint32_t index = 0; index < level->run_count; index += 1) {
-        if (run_is_odd(&level->runs[index]) != run_is_odd(&level->runs[0])) break;
-        tables += level->runs[index].count;
-    }
-    return tables >= runs_max;
-}
-
-const char *run_groups_fault(const struct manifest_level *level, uint32_t runs_max)
-{
-    uint32_t groups = 0;
-    uint32_t tables = 0;
-    for (uint32_t index = 0; index < level->run_count; index += 1) {
-        const struct manifest_run *run = &level->runs[index];
-        const bool is_first = index == 0 || run_is_odd(run) != run_is_odd(&level->runs[index - 1]);
-        groups += is_first ? 1 : 0;
-        tables = (is_first ? 0 : tables) + run->count;
-        if (groups > 2 || tables > runs_max) return "a level has more runs than may come together";
-    }
-    return NULL;
-}
-
-uint32_t run_group_bars_left(const struct run_group *group, uint32_t runs_max)
-{
-    return group->newer_tables < runs_max ? runs_max - group->newer_tables : 1;
+    uint32_t tables[2] = {0}; /* into even levels, into odd ones */
+    for (uint8_t level = 0; level < LEVELS; level += 1)
+        tables[level % 2] += compaction_tables_max(runs_max, growth_factor, level);
+    return max_u32(tables[0], tables[1]);
 }
 
 /* ---- Where a slice ends ---------------------------------------------------------------------- */
@@ -268,11 +249,9 @@ static enum tactus_status slice_find_end(
 
 /* ---- Selecting ------------------------------------------------------------------------------ */
 
-void slice_init(struct slice *slice, struct budget *budget, uint32_t runs_max)
+void slice_init(struct slice *slice, struct budget *budget, uint32_t tables_max)
 {
-    assert(runs_max > 1);
-    assert(runs_max <= RUNS_MAX_MAX);
-    *slice = (struct slice){.input_capacity = runs_max};
+    *slice = (struct slice){.input_capacity = tables_max};
     slice->inputs = budget_take(budget, slice->input_capacity, sizeof(struct slice_input), 8);
 }
 

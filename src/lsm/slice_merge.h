@@ -62,7 +62,7 @@ struct slice_merge {
     const char *fault;
 };
 
-/* Takes room for slices of a level with this runs_max. `read_ahead`: of the compaction. */
+/* Takes room for slices of levels with at most this runs_max. `read_ahead`: of the compaction. */
 void slice_merge_init(
     struct slice_merge *merge,
     struct budget *budget,

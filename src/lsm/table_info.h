@@ -24,7 +24,8 @@ struct table_info {
     uint32_t value_count;     /* records within its bounds, tombstones included */
     uint16_t tree;
     uint8_t level;
-    bool has_tombstones;
+    bool has_tombstones : 1;
+    bool is_trimmed : 1; /* its blocks hold records below its bounds */
 };
 
 static inline struct block_reference table_info_root(const struct table_info *info)

@@ -378,7 +378,7 @@ struct table_range table_root_range_at(
     struct table_range range = {
         .key_max = table_root_entry_at(block, format, index).key_max,
         .count = table_share(root.value_block_count, format->geometry.leaf_fanout, index),
-        .is_exact = index == 0 && !format->trims, /* a trimmed table's blocks begin below it */
+        .is_exact = index == 0 && !info->is_trimmed, /* a trimmed table's blocks begin below it */
     };
     if (range.is_exact) range.key_min = info->key_min;
     if (index > 0) {
@@ -537,8 +537,8 @@ const char *table_root_size_fault(
         return "keys of a root are not of the tree's size";
     }
     if (load_u32(block + ROOT_RESERVED) != 0) return "reserved bytes of a root are not zero";
-    const bool is_count_right = root.record_count == info->value_count ||
-                                (format->trims && root.record_count > info->value_count);
+    const bool is_count_right = info->is_trimmed ? root.record_count > info->value_count
+                                                 : root.record_count == info->value_count;
     if (root.record_count == 0 || !is_count_right) {
         return "table holds another number of records than the manifest says";
     }
@@ -579,7 +579,7 @@ const char *table_root_fault(
         const struct key before =
             index > 0 ? table_root_entry_at(block, format, index - 1).key_max : info->key_min;
         const bool ascends = index > 0 ? key_less(before, entry.key_max)
-                                       : format->trims || !key_less(entry.key_max, before);
+                                       : info->is_trimmed || !key_less(entry.key_max, before);
         if (!ascends) {
             return "entries of a root do not ascend";
         }

@@ -78,7 +78,6 @@ struct table_format {
     struct table_geometry geometry;
     uint64_t block_count_max; /* addresses are 1 to this */
     uint16_t tree;
-    bool trims; /* the file has levels of several runs: tables may be trimmed (R18) */
 };
 
 /* What the parent says about a child: a leaf or a value block. */

@@ -30,8 +30,7 @@ static bool range_contains(const struct key_range *range, struct key key)
 
 /* ---- Init ----------------------------------------------------------------------------------- */
 
-/* Whether some level may have several sorted runs: then tables may be trimmed. */
-static bool has_runs(const struct lsm_shared *shared)
+bool lsm_shared_has_runs(const struct lsm_shared *shared)
 {
     for (uint8_t level = 0; level < LEVELS; level += 1) {
         assert(shared->runs_max[level] > 0);
@@ -49,8 +48,7 @@ static void format_init(struct table_format *format, const struct tree_options *
     ){.shape = options->shape,
       .kernels = kernels_for(&options->shape),
       .block_count_max = options->shared->block_count_max,
-      .tree = options->id,
-      .trims = has_runs(options->shared)};
+      .tree = options->id};
     const enum table_fit fit = table_geometry_init(
         &format->geometry,
         &options->shape,
@@ -110,16 +108,21 @@ uint32_t tree_level_runs_max(const uint32_t *runs_max)
 static void compactions_init(struct tree *tree, struct budget *budget)
 {
     const struct lsm_shared *shared = tree->options.shared;
-    const uint32_t outputs_max = compaction_tables_max(shared->growth_factor, shared->runs_max[0]);
+    const uint32_t growth = shared->growth_factor;
+    uint32_t outputs_max[LEVELS + 1] = {0};
+    for (uint8_t level = 0; level < LEVELS; level += 1) {
+        outputs_max[level] = compaction_tables_max(shared->runs_max, growth, level);
+    }
     for (uint8_t level = 0; level < LEVELS; level += 1) {
         struct compaction *compaction = &tree->compactions[level];
         *compaction = (struct compaction){.tree = tree, .level_b = level};
+        const uint32_t outputs = max_u32(outputs_max[level], outputs_max[level + 1]);
         compaction->outputs = level % 2 == 1
                                   ? tree->compactions[level - 1].outputs
-                                  : budget_take(budget, outputs_max, sizeof(struct table_info), 8);
-    }
-    if (shared->runs_max[0] > 1) {
-        slice_init(&tree->compactions[1].slice, budget, shared->runs_max[0]);
+                                  : budget_take(budget, outputs, sizeof(struct table_info), 8);
+        if (level == 0 || shared->runs_max[level - 1] == 1) continue;
+        const uint8_t level_a = (uint8_t)(level - 1);
+        slice_init(&compaction->slice, budget, run_limits_of(shared->runs_max, level_a).most);
     }
 }
 
@@ -169,9 +172,11 @@ void tree_check(const struct tree *tree)
             manifest_level_count_max(&tree->manifest, level) + burst
         );
     }
-    if (tree->manifest.runs_max[0] > 1) {
-        assert(run_groups_fault(&tree->manifest.levels[0], tree->manifest.runs_max[0]) == NULL);
+    for (uint8_t level = 0; tree->manifest.runs_max[level] > 1; level += 1) { /* not the last one */
+        const struct run_limits limits = run_limits_of(tree->manifest.runs_max, level);
+        assert(run_groups_fault(&tree->manifest.levels[level], &limits) == NULL);
     }
+    assert(!manifest_is_crowded(&tree->manifest, tree->format.geometry.records_max, 1));
     assert(tree_snapshot_is_held(tree, tree_snapshot_newest(tree)));
     memory_table_check(tree->mutable);
     memory_table_check(tree->immutable);
@@ -194,6 +199,9 @@ const char *tree_open_table(struct tree *tree, const struct table_info *info)
     if (info->value_count > tree->format.geometry.records_max) {
         return "a table has more records than its blocks can hold";
     }
+    if (info->is_trimmed && !lsm_shared_has_runs(tree->options.shared)) {
+        return "a table is trimmed, but no level has several runs";
+    }
     if (info->snapshot_min > tree_snapshot_newest(tree)) {
         return "a table is newer than the checkpoint that names it";
     }
@@ -208,7 +216,7 @@ enum tactus_status tree_open_end(struct tree *tree)
     assert(tree->mutable->count == 0);
     assert(tree->immutable->count == 0);
     tree->manifest.snapshot_oldest = tree_snapshot_newest(tree);
-    const char *what = manifest_open_fault(&tree->manifest);
+    const char *what = manifest_open_fault(&tree->manifest, tree->format.geometry.records_max);
     if (what == NULL) return TACTUS_OK;
     return fault_set(
         tree->options.shared->fault,
@@ -408,6 +416,7 @@ uint32_t tree_overlap_max(const struct tree *tree, uint8_t level)
     assert(level < LEVELS);
     if (level + 1 == LEVELS) return 0;
     const struct manifest_level *levels = tree->manifest.levels;
+    if (tree->manifest.runs_max[level + 1] > 1) return 0;
     if (tree->manifest.runs_max[level] > 1) return levels[level + 1].count;
     return compaction_pick_overlap_max(
         manifest_level_sole(&levels[level]), manifest_level_sole(&levels[level + 1])

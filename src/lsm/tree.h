@@ -66,6 +66,9 @@ struct lsm_shared {
     uint32_t block_size;
 };
 
+/* Whether some level may have several sorted runs: then tables may be trimmed. */
+bool lsm_shared_has_runs(const struct lsm_shared *shared);
+
 struct tree_options {
     uint16_t id; /* from 1; in every block and event of the tree */
     struct record_shape shape;
@@ -210,7 +213,8 @@ bool tree_immutable_is_flushed(const struct tree *tree);
 
 uint32_t tree_table_count(const struct tree *tree, uint8_t level);
 
-/* The most tables of `level` + 1 that one table of `level` overlaps; 0 for the last level. */
+/* The most tables of `level` + 1 that a merge of `level` may take: what one of its tables overlaps;
+ * all, of slices; none where level + 1 has several runs; 0 for the last level. */
 uint32_t tree_overlap_max(const struct tree *tree, uint8_t level);
 
 #endif

@@ -1,4 +1,4 @@
-/* One tree with several runs in level 0, in a file that lies about its tables: their bounds and
+/* One tree with several runs in a level, or more levels, in a file that lies about its tables: their bounds and
  * counts, their places, bytes of their blocks; every checksum holds. It is opened, and its history
  * goes on. Nothing aborts: what is noticed is TACTUS_CORRUPT, in words.
  *
@@ -30,9 +30,11 @@ static void choose(struct random *random, uint64_t seed)
       .point_lookups = !is_index && !is_large,
       .record_max = is_large ? 60 : 300,
       .bar_beats = BAR,
-      .runs_max = (uint32_t)random_range(random, 2, 6),
       .coalesces = seed % 2 == 0,
       .block_count_max = 8192};
+    options.runs_max[0] = (uint32_t)random_range(random, 2, 6);
+    if (seed % 2 == 1) options.runs_max[1] = (uint32_t)random_range(random, 2, 4);
+    if (seed % 4 == 1) options.runs_max[2] = 2;
 }
 
 static enum tactus_status beats(struct random *random, uint32_t count)
@@ -119,8 +121,8 @@ static void raise_all_bounds(void)
 TEST(forged_runs, make_a_selection_that_has_nothing_of_the_last)
 {
     struct random random;
-    random_init(&random, 3);
-    begin(&random, 3);
+    random_init(&random, 6);
+    begin(&random, 6);
     raise_all_bounds();
     lsm_fixture_begin(&fixture, disk, &options);
     EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);

@@ -65,7 +65,7 @@ static void log_begin(struct model *model)
         .block_count_max = model->storage.layout.block_count_max,
         .block_size = model->storage.layout.block_size,
         .tables_max = model->shape.tables_max,
-        .compaction_tables = 1 + model->shape.growth,
+        .half_bar_tables = 4 * (1 + model->shape.growth),
         .tree_count = model->shape.trees};
     struct budget budget;
     budget_measure_begin(&budget);

@@ -295,7 +295,6 @@ static void trim(struct model *model)
     const struct record_shape *shape = &model->fixture.format.shape;
     const uint32_t per_block = model->fixture.format.geometry.records_per_block;
     struct random *random = &model->random;
-    model->fixture.format.trims = true;
     const uint32_t stale = (uint32_t)random_below(random, model->count);
     const struct table_cursor_options options = {
         .format = &model->fixture.format,
@@ -319,6 +318,7 @@ static void trim(struct model *model)
     table_fixture_reopen(&model->fixture);
 
     model->stale = stale;
+    model->info.is_trimmed = stale > 0;
     model->info.value_count -= stale;
     model->info.snapshot_min += random_range(random, 1, 3);
     const uint64_t above = random_range(random, 1, model->gap + 1);
@@ -360,7 +360,6 @@ static void forge(struct model *model)
     const struct record_shape *shape = &model->fixture.format.shape;
     const uint32_t begin = (uint32_t)random_below(random, model->count);
     const uint32_t per_block = model->fixture.format.geometry.records_per_block;
-    model->fixture.format.trims = true;
     model->info.key_min = key_at(model, begin);
     model->stale = begin;
     if (begin > 0 && random_chance(random, 1, 3)) {
@@ -374,6 +373,7 @@ static void forge(struct model *model)
     if (random_chance(random, 1, 4)) value_count = live + random_range(random, 0, 2) - 1;
     if (random_chance(random, 1, 4)) value_count = live + per_block * random_range(random, 0, 2);
     model->info.value_count = (uint32_t)min_u64(max_u64(value_count, 1), model->count);
+    model->info.is_trimmed = model->info.value_count < model->count;
 }
 
 /* Whether a compaction that trimmed the table would have left it so: not to begin with, a table

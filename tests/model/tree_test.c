@@ -63,6 +63,7 @@ struct model {
 
 static struct compaction_counters counted; /* over all seeds: every path must have been taken */
 static uint32_t counted_levels;
+static uint64_t counted_slices_below; /* level 0 */
 static uint32_t counted_replays;
 static uint32_t counted_deaths;
 static struct lookup_counters counted_lookups;
@@ -344,6 +345,7 @@ static void count(const struct model *model)
         counted.tables_moved += total->tables_moved;
         counted.tables_trimmed += total->tables_trimmed;
         counted.slices += total->slices;
+        if (level > 1) counted_slices_below += total->slices;
         counted.records_dropped += total->records_dropped;
         counted.records_replaced += total->records_replaced;
         counted.records_cancelled += total->records_cancelled;
@@ -504,7 +506,7 @@ static struct record_shape shape_of(struct model *model)
     assert(false);
 }
 
-static void model_run(uint64_t seed, uint32_t runs_max)
+static void model_run(uint64_t seed, const uint32_t runs_max[LEVELS])
 {
     struct model model = {.kind = (enum kind)(seed % KINDS)};
     random_init(&model.random, seed);
@@ -518,10 +520,10 @@ static void model_run(uint64_t seed, uint32_t runs_max)
       .point_lookups = !is_an_index,
       .record_max = (uint32_t)random_range(&model.random, 8, 64),
       .bar_beats = 4,
-      .runs_max = runs_max,
       .compaction_depth = (uint32_t)(seed % (COMPACTION_DEPTH_MAX + 1)),
       .block_count_max = 16384,
       .cache_frames = (uint32_t)random_range(&model.random, 1, 64)};
+    bytes_copy(model.options.runs_max, runs_max, sizeof model.options.runs_max);
     model.oracle = calloc(KEYS_MAX, sizeof *model.oracle);
     model.committed = calloc(KEYS_MAX, sizeof *model.committed);
     model.entries = calloc(TRANSACTIONS, sizeof *model.entries);
@@ -555,12 +557,14 @@ static void model_run(uint64_t seed, uint32_t runs_max)
     free(model.oracle);
 }
 
+static const uint32_t one_run[LEVELS];
+
 TEST(tree, stays_the_same_as_a_sorted_array_through_crashes)
 {
     const struct test_seeds seeds = test_seeds(10);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
         test_seed_begin(seed);
-        model_run(seed, 1);
+        model_run(seed, one_run);
     }
     if (seeds.count < 10) return;
     EXPECT(counted.merges > 0);
@@ -583,7 +587,7 @@ TEST(tree, stays_the_same_as_a_sorted_array_through_crashes)
 
 TEST(tree, of_several_runs_stays_the_same_as_a_sorted_array_through_crashes)
 {
-    static const uint32_t runs[] = {2, 3, 4, 8};
+    static const uint32_t runs[][LEVELS] = {{2}, {3}, {4}, {8}};
     const struct test_seeds seeds = test_seeds(20);
     counted = (struct compaction_counters){0};
     counted_replays = 0;
@@ -603,6 +607,30 @@ TEST(tree, of_several_runs_stays_the_same_as_a_sorted_array_through_crashes)
     EXPECT(counted_replays > 0);
     EXPECT(counted_deaths > 0);
     EXPECT(counted_older_bars > 100);
+}
+
+/* Of groups as small as can be, so that records come down to where levels have one run. */
+TEST(tree, of_several_runs_in_several_levels_stays_the_same_as_a_sorted_array_through_crashes)
+{
+    static const uint32_t runs[][LEVELS] = {{2, 2}, {4, 4}, {2, 2, 2}, {3, 2}, {2, 3, 2, 2}};
+    const struct test_seeds seeds = test_seeds(25);
+    counted = (struct compaction_counters){0};
+    counted_slices_below = 0;
+    counted_replays = 0;
+    counted_deaths = 0;
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1) {
+        test_seed_begin(seed);
+        model_run(seed, runs[seed / KINDS % COUNT_OF(runs)]);
+    }
+    if (seeds.count < 25) return;
+    EXPECT(counted.merges > 0);
+    EXPECT(counted_slices_below > 0);
+    EXPECT(counted.tables_trimmed > 0);
+    EXPECT(counted.records_dropped > 0);
+    EXPECT(counted.records_replaced > 0);
+    EXPECT(counted.records_cancelled > 0);
+    EXPECT(counted_replays > 0);
+    EXPECT(counted_deaths > 0);
 }
 
 TEST_MAIN()

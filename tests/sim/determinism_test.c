@@ -60,6 +60,8 @@ static const uint32_t settings[][TACTUS_LEVELS] = {
     {1, 1, 1, 1, 1, 1, 1},
     {8, 1, 1, 1, 1, 1, 1},
     {2, 1, 1, 1, 1, 1, 1},
+    {4, 4, 1, 1, 1, 1, 1},
+    {2, 2, 2, 1, 1, 1, 1},
 };
 
 /* Longer than all the beats until an effect. */
@@ -79,6 +81,7 @@ static uint32_t effects_left(const struct free_set *free_set, uint64_t address)
     const uint32_t left = free_set_effects_left(free_set, address);
     return left > free_set->keep ? 0 : left;
 }
+static uint64_t slice_below_count; /* of levels 1 and 2 */
 
 static struct image image_of(const struct model *model, const struct simulated_disk *disk)
 {
@@ -181,7 +184,8 @@ static void count_and_close(struct model *model)
     const struct checkpoint_statistics *statistics = &model->db->checkpoint.statistics;
     durable_count += statistics->count;
     waited_count += statistics->waited;
-    slice_count += model_slices(model);
+    slice_count += model_slices(model, 0);
+    slice_below_count += model_slices(model, 1) + model_slices(model, 2);
     model_close(model);
 }
 
@@ -372,9 +376,11 @@ TEST(determinism, of_several_runs_in_a_level_is_the_same)
     const uint32_t several = COUNT_OF(settings) - 1;
     const struct test_seeds seeds = test_seeds(several + 1);
     slice_count = 0;
+    slice_below_count = 0;
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1)
         run_seed(seed, settings[1 + seed % several], 1);
     EXPECT(slice_count > 0 || seeds.count <= several);
+    EXPECT(slice_below_count > 0 || seeds.count <= several);
 }
 
 TEST(determinism, of_released_blocks_that_are_kept_for_longer_is_the_same)

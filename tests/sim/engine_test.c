@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "database/database.h"
 #include "support/simulated_disk.h"
 #include "support/test.h"
@@ -22,6 +23,7 @@ static uint64_t crash_point_count;
 static uint64_t outcome_count;
 static uint64_t compacted_count; /* blocks of the manifest log, in histories that went on */
 static uint64_t slice_count;
+static uint64_t slice_below_count; /* of levels 1 and 2 */
 
 static struct simulated_disk *disk_new(uint64_t seed)
 {
@@ -99,20 +101,20 @@ static void crash_once(
 static void run_seed(uint64_t seed)
 {
     test_seed_begin(seed);
-    static const uint32_t runs[] = {1, 8, 1, 2};
+    static const uint32_t runs[][LEVELS] = {{1}, {8}, {4, 4}, {2, 2, 2}};
     struct random random;
     random_init(&random, seed);
-    const struct model_options options = {
+    struct model_options options = {
         .seed = seed,
         .sync = random_chance(&random, 1, 2) ? TACTUS_SYNC_COMMIT : TACTUS_SYNC_NONE,
         .checkpoints = random_chance(&random, 1, 3) ? 0 : 20,
         .cache_bytes = random_chance(&random, 1, 2) ? 0 : 1 << 20,
         .batch_max = random_chance(&random, 1, 2) ? 32 : 96,
         .queued = random_chance(&random, 1, 2) ? 7 : 0,
-        .runs_max = {runs[seed % 4]},
         .keep = seed / 2 % 2 == 0 ? 1 : 3,
         .compaction_depth = (uint32_t)(seed % (COMPACTION_DEPTH_MAX + 1)),
     };
+    bytes_copy(options.runs_max, runs[seed % 4], sizeof options.runs_max);
     struct model *model = model_new(&options);
     struct simulated_disk *disk = disk_new(seed);
     model_begin(model, disk);
@@ -122,7 +124,8 @@ static void run_seed(uint64_t seed)
             EXPECT(model_step(model) == TACTUS_OK);
         model_compare(model);
         compacted_count += model->db->forest.log.statistics.blocks_compacted;
-        slice_count += model_slices(model);
+        slice_count += model_slices(model, 0);
+        slice_below_count += model_slices(model, 1) + model_slices(model, 2);
         model_close_durable(model);
         crash_once(model, disk, &random);
         model_reopen(model, disk);
@@ -142,7 +145,7 @@ TEST(engine, keeps_what_it_acknowledged_across_crashes_at_any_change)
         (unsigned long long)outcome_count
     );
     if (seeds.count >= 8) EXPECT(compacted_count > 0);
-    if (seeds.count >= 8) EXPECT(slice_count > 0);
+    if (seeds.count >= 8) EXPECT(slice_count > 0 && slice_below_count > 0);
 }
 
 TEST_MAIN()

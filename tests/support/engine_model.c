@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "database/database.h"
 #include "support/test.h"
 
@@ -33,12 +34,12 @@ static struct tactus_create_options create_options(const struct model *model)
     return create;
 }
 
-uint64_t model_slices(const struct model *model)
+uint64_t model_slices(const struct model *model, uint8_t level)
 {
     const struct forest *forest = &model->db->forest;
     uint64_t count = 0;
     for (uint32_t tree = 0; tree < forest->tree_count; tree += 1)
-        count += forest->trees[tree].compactions[1].total.slices;
+        count += forest->trees[tree].compactions[level + 1].total.slices;
     return count;
 }
 

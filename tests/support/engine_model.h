@@ -75,8 +75,8 @@ void model_free(struct model *model); /* closes the database; NULL is fine */
 /* The same options, contents and states; not open. */
 struct model *model_copy(const struct model *model);
 
-/* Slices that went down from level 0 since the database was opened. */
-uint64_t model_slices(const struct model *model);
+/* Slices that went down from this level since the database was opened. */
+uint64_t model_slices(const struct model *model, uint8_t level);
 
 /* Opens over a reactor whose file is open; makes the database if the file is new. */
 enum tactus_status model_open(struct model *model, struct reactor *reactor);

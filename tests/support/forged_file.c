@@ -94,6 +94,7 @@ bool forged_file_set(
 /* What slices and scans rely on. */
 static void change_bounds(struct random *random, struct table_info *info)
 {
+    const uint32_t value_count = info->value_count;
     switch (random_below(random, 6)) {
     case 0: info->key_min = info->key_max; break;
     case 1: info->key_min.word[2] += random_below(random, 40); break;
@@ -108,6 +109,8 @@ static void change_bounds(struct random *random, struct table_info *info)
         break;
     }
     info->key_min = key_lower_of(info->key_min, info->key_max);
+    if (info->value_count < value_count) info->is_trimmed = true;
+    if (random_chance(random, 1, 10)) info->is_trimmed = !info->is_trimmed;
 }
 
 static void change_place(

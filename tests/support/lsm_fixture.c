@@ -14,20 +14,24 @@ static uint32_t depth_of(const struct lsm_fixture_options *options)
     return options->compaction_depth == 0 ? COMPACTION_DEPTH_DEFAULT : options->compaction_depth;
 }
 
-static uint32_t level_runs_max(const struct lsm_fixture_options *options)
+/* `runs_max` with its defaults. */
+static void runs_of(const struct lsm_fixture_options *options, uint32_t runs_max[LEVELS])
 {
-    const uint32_t runs_max = options->runs_max == 0 ? 1 : options->runs_max;
-    return manifest_level_runs_bound(runs_max) + LEVELS - 1;
+    for (uint8_t level = 0; level < LEVELS; level += 1)
+        runs_max[level] = max_u32(options->runs_max[level], 1);
 }
 
 static struct storage_fixture_options storage_options(const struct lsm_fixture_options *options)
 {
-    const uint32_t runs_max = options->runs_max == 0 ? 1 : options->runs_max;
+    uint32_t runs_max[LEVELS];
+    runs_of(options, runs_max);
+    const uint32_t widest = run_limits_widest(runs_max);
     return (struct storage_fixture_options){
         .block_count_max = options->block_count_max,
         .cache_frames = options->cache_frames,
-        .pinned_frames_max = MANIFEST_LOG_FRAMES + compaction_frames(runs_max, depth_of(options)) +
-                             slice_frames(runs_max) + scan_tree_frames(level_runs_max(options)) +
+        .pinned_frames_max = MANIFEST_LOG_FRAMES + compaction_frames(widest, depth_of(options)) +
+                             slice_frames(widest) +
+                             scan_tree_frames(tree_level_runs_max(runs_max)) +
                              LSM_FIXTURE_LOOKUPS * LOOKUP_FRAMES + 1,
         .read_only = options->overlay_count > 0,
     };
@@ -59,7 +63,7 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
         .block_count_max = storage->layout.block_count_max,
         .block_size = storage->layout.block_size,
         .tables_max = options->tables_max,
-        .compaction_tables = compaction_tables_max(options->growth_factor, options->runs_max),
+        .half_bar_tables = half_bar_tables_max(options->runs_max, options->growth_factor),
         .tree_count = 1};
     const struct tree_options tree = {
         .id = LSM_FIXTURE_TREE,
@@ -73,7 +77,7 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
     const struct scan_tree_options scan = {
         .permutation_max = options->record_max * 2,
         .runs_max = tree_runs_max(&tree),
-        .level_runs_max = level_runs_max(options)};
+        .level_runs_max = tree_level_runs_max(options->runs_max)};
 
     fixture->shared = (struct lsm_shared
     ){.grid = &storage->grid,
@@ -84,8 +88,8 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
       .scratch_bytes = tree_scratch_bytes(&tree),
       .block_count_max = storage->layout.block_count_max,
       .growth_factor = options->growth_factor,
-      .block_size = storage->layout.block_size,
-      .runs_max = {options->runs_max, 1, 1, 1, 1, 1, 1}};
+      .block_size = storage->layout.block_size};
+    runs_of(options, fixture->shared.runs_max);
     fixture->shared.scratch = budget_take(budget, fixture->shared.scratch_bytes, 1, 64);
     fixture->shared.filter_hashes = budget_take(budget, hashes_max(&tree), sizeof(uint64_t), 64);
     node_pool_init(&fixture->nodes, budget, options->tables_max);
@@ -112,7 +116,7 @@ void lsm_fixture_begin(
 {
     *fixture = (struct lsm_fixture){.options = *options, .beat_captured = UINT64_MAX};
     if (options->growth_factor == 0) fixture->options.growth_factor = 4;
-    if (options->runs_max == 0) fixture->options.runs_max = 1;
+    runs_of(options, fixture->options.runs_max);
     if (options->tables_max == 0) fixture->options.tables_max = 1024;
     const struct storage_fixture_options storage = storage_options(options);
     storage_fixture_begin(&fixture->storage, disk, &storage);

@@ -14,7 +14,7 @@ struct lsm_fixture_options {
     uint32_t record_max;
     uint32_t bar_beats;
     uint32_t growth_factor;    /* 0: 4 */
-    uint32_t runs_max;         /* of level 0; 0: 1 */
+    uint32_t runs_max[LEVELS]; /* 0: 1 */
     uint32_t tables_max;       /* 0: 1024 */
     uint32_t compaction_depth; /* 0: the default */
     uint32_t overlay_count;    /* > 0: read-only */

@@ -178,7 +178,7 @@ TEST(open, options_of_a_file_out_of_their_range_are_refused_by_name)
     REFUSED(growth_factor, 17, TACTUS_MISUSE, "growth is 17");
     REFUSED(keep, 9, TACTUS_MISUSE, "keep is 9");
     REFUSED(snapshots_max, 65, TACTUS_MISUSE, "snapshots-max is 65");
-    REFUSED(runs_max[3], 2, TACTUS_MISUSE, "runs below level 0 is 2");
+    REFUSED(runs_max[3], 2, TACTUS_MISUSE, "runs cannot be so: a level above has one run only");
     REFUSED(runs_max[0], 65, TACTUS_MISUSE, "runs is 65");
     REFUSED(journal_bytes, 4096, TACTUS_LIMIT, "journal 4096 is too small");
     REFUSED(size_max, 4096 * 100, TACTUS_LIMIT, "size-max 409600 is too small");

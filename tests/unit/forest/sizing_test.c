@@ -212,7 +212,13 @@ TEST(sizing, refuses_options_out_of_their_range)
     expect_refused(kv, (options){.block_size = 5000}, TACTUS_MISUSE, "power of two");
     expect_refused(kv, (options){.block_size = 2 * MIB}, TACTUS_MISUSE, "power of two");
     expect_refused(kv, (options){.keep = 9}, TACTUS_MISUSE, "keep is 9: it must be 1 to 8");
-    expect_refused(kv, (options){.runs_max = {1, 2}}, TACTUS_MISUSE, "more comes later");
+    expect_refused(kv, (options){.runs_max = {1, 2}}, TACTUS_MISUSE, "level above has one run");
+    expect_refused(kv, (options){.runs_max = {2, 1, 2}}, TACTUS_MISUSE, "level above has one run");
+    expect_refused(kv, (options){.runs_max = {65}}, TACTUS_MISUSE, "1 to 64");
+    expect_refused(kv, (options){.runs_max = {64, 17}}, TACTUS_MISUSE, "more than 1,024");
+    expect_refused(
+        kv, (options){.runs_max = {2, 2, 2, 2, 2, 2}}, TACTUS_MISUSE, "last two levels have one"
+    );
     expect_refused(kv, (options){.snapshots_max = 65}, TACTUS_MISUSE, "1 to 64");
     expect_refused(kv, (options){.tables_max = UINT32_MAX}, TACTUS_MISUSE, "at most");
     expect_refused(kv, (options){.size_max = UINT64_MAX}, TACTUS_MISUSE, "at most 2^56");

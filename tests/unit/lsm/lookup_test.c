@@ -17,7 +17,7 @@ static void begin_runs(uint32_t runs_max)
       .point_lookups = true,
       .record_max = 100,
       .bar_beats = 4,
-      .runs_max = runs_max};
+      .runs_max = {runs_max}};
     disk = lsm_fixture_disk(1, &options);
     lsm_fixture_begin(&fixture, disk, &options);
     lsm_fixture_create(&fixture);

@@ -30,7 +30,7 @@ static void begin(void)
         .block_count_max = 1000,
         .block_size = 4096,
         .tables_max = TABLES_MAX,
-        .compaction_tables = 5,
+        .half_bar_tables = 5,
         .tree_count = 1};
     struct budget budget;
     budget_measure_begin(&budget);
@@ -274,10 +274,13 @@ TEST(manifest_log, refuses_events_that_are_not_ours)
     bad.reserved_low = 1;
     EXPECT(is_refused(&bad, 1));
     bad = good;
-    bad.reserved_mid[2] = 1;
+    bad.reserved_mid[1] = 1;
     EXPECT(is_refused(&bad, 1));
     bad = good;
     bad.has_tombstones = 2;
+    EXPECT(is_refused(&bad, 1));
+    bad = good;
+    bad.is_trimmed = 2;
     EXPECT(is_refused(&bad, 1));
     bad = good;
     bad.reserved[7] = 1;

@@ -16,7 +16,7 @@ static struct manifest_pace pace_of(uint32_t entries_max, uint32_t tables_max, u
         .entries_max = entries_max,
         .tables_max = tables_max,
         .tree_count = trees,
-        .compaction_tables = 5};
+        .half_bar_tables = 4 * 5};
     return manifest_pace_of(&options);
 }
 

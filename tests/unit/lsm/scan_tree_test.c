@@ -18,7 +18,7 @@ static void begin_as(enum tree_usage usage, uint32_t runs_max)
       .point_lookups = usage == TREE_GENERAL,
       .record_max = 10,
       .bar_beats = 4,
-      .runs_max = runs_max};
+      .runs_max = {runs_max}};
     disk = lsm_fixture_disk(1, &options);
     lsm_fixture_begin(&fixture, disk, &options);
     lsm_fixture_create(&fixture);
