@@ -1,6 +1,6 @@
-/* One tree with several runs in a level, or more levels, in a file that lies about its tables: their bounds and
- * counts, their places, bytes of their blocks; every checksum holds. It is opened, and its history
- * goes on. Nothing aborts: what is noticed is TACTUS_CORRUPT, in words.
+/* One tree with several runs in one level or more, in a file that lies about its tables: their
+ * bounds and counts, their places, bytes of their blocks; every checksum holds. It is opened, and
+ * its history goes on. Nothing aborts: what is noticed is TACTUS_CORRUPT, in words.
  *
  * No call here reads before it writes, so that slices and merges are the first to meet the lie. */
 #include "support/forged_file.h"

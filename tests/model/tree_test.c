@@ -521,6 +521,7 @@ static void model_run(uint64_t seed, const uint32_t runs_max[LEVELS])
       .record_max = (uint32_t)random_range(&model.random, 8, 64),
       .bar_beats = 4,
       .compaction_depth = (uint32_t)(seed % (COMPACTION_DEPTH_MAX + 1)),
+      .coalesces = runs_max[0] > 1 && seed % 2 == 1,
       .block_count_max = 16384,
       .cache_frames = (uint32_t)random_range(&model.random, 1, 64)};
     bytes_copy(model.options.runs_max, runs_max, sizeof model.options.runs_max);

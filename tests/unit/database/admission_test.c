@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/integer.h"
 #include "support/test.h"
 
@@ -15,10 +16,8 @@ enum { BATCHES_MAX = 3000 };
 static struct database_fixture fixture;
 
 /* The least size_max that create accepts. */
-static uint64_t size_max_least(uint32_t keep)
+static uint64_t size_max_least(struct tactus_create_options create)
 {
-    struct tactus_create_options create = database_fixture_create_options();
-    create.keep = keep;
     uint64_t fails = 4096;
     uint64_t fits = create.size_max;
     while (fails + 4096 < fits) {
@@ -36,13 +35,20 @@ static uint64_t size_max_least(uint32_t keep)
     return fits;
 }
 
+static void begin_small_with(uint64_t factor, const struct tactus_create_options *create)
+{
+    database_fixture_init(&fixture, factor);
+    fixture.create = *create;
+    fixture.create.size_max = size_max_least(*create) * factor;
+    EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
+}
+
 /* Released blocks are kept for so many checkpoints; size_max is that many times the least. */
 static void begin_keeping(uint64_t factor, uint32_t keep)
 {
-    database_fixture_init(&fixture, factor);
-    fixture.create.keep = keep;
-    fixture.create.size_max = size_max_least(keep) * factor;
-    EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
+    struct tactus_create_options create = database_fixture_create_options();
+    create.keep = keep;
+    begin_small_with(factor, &create);
 }
 
 static void begin_small(uint64_t factor)
@@ -309,11 +315,22 @@ TEST(admission, a_file_at_size_max_is_filled_and_emptied_many_times)
     }
 }
 
+TEST(admission, a_file_of_several_runs_is_filled_and_emptied_many_times)
+{
+    static const uint32_t runs[][2] = {{8, 1}, {4, 4}};
+    for (uint32_t index = 0; index < COUNT_OF(runs); index += 1) {
+        struct tactus_create_options create = database_fixture_create_options();
+        bytes_copy(create.runs_max, runs[index], sizeof runs[index]);
+        begin_small_with(1, &create);
+        fill_and_empty(1, TACTUS_LIMIT);
+    }
+}
+
 TEST(admission, a_full_disk_is_filled_and_emptied_many_times)
 {
     static const uint64_t factors[] = {2};
     for (uint32_t index = 0; index < COUNT_OF(factors); index += 1) {
-        const uint64_t size = size_max_least(1) * factors[index];
+        const uint64_t size = size_max_least(database_fixture_create_options()) * factors[index];
         database_fixture_init(&fixture, factors[index]);
         simulated_disk_limit(fixture.disk, size);
         EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
@@ -330,7 +347,9 @@ TEST(admission, a_file_that_keeps_for_longer_is_filled_and_emptied_many_times)
         EXPECT(fixture.db->grid.free_set.keep == keeps[index]);
         fill_and_empty(keeps[index], TACTUS_LIMIT);
     }
-    const uint64_t size = size_max_least(2) * 2;
+    struct tactus_create_options create = database_fixture_create_options();
+    create.keep = 2;
+    const uint64_t size = size_max_least(create) * 2;
     database_fixture_init(&fixture, 2);
     fixture.create.keep = 2;
     simulated_disk_limit(fixture.disk, size);

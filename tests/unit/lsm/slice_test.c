@@ -12,6 +12,7 @@ enum { RECORD_MAX = 100, BAR = 4, A_BAR = RECORD_MAX * BAR, KEYS = 100000 };
 static struct lsm_fixture fixture;
 static struct simulated_disk *disk;
 static struct lsm_fixture_options options;
+static bool coalesces;
 
 static void begin_runs(const uint32_t runs_max[LEVELS], enum tree_usage usage)
 {
@@ -21,6 +22,7 @@ static void begin_runs(const uint32_t runs_max[LEVELS], enum tree_usage usage)
       .point_lookups = usage == TREE_GENERAL,
       .record_max = RECORD_MAX,
       .bar_beats = BAR,
+      .coalesces = coalesces,
       .block_count_max = 65536};
     bytes_copy(options.runs_max, runs_max, sizeof options.runs_max);
     disk = lsm_fixture_disk(1, &options);
@@ -237,13 +239,17 @@ TEST(slice, keeps_several_levels_within_their_bounds_in_any_order_of_keys)
     static const uint32_t runs[][LEVELS] = {{4, 4}, {2, 2, 2}, {8, 8}, {2, 3, 2, 2}, {3, 5}};
     uint64_t slices = 0;
     uint64_t below = 0;
-    for (uint32_t index = 0; index < COUNT_OF(runs); index += 1) {
+    uint64_t coalesced = 0;
+    for (uint32_t index = 0; index < 2 * COUNT_OF(runs); index += 1) {
+        coalesces = index >= COUNT_OF(runs);
+        const uint32_t *runs_max = runs[index % COUNT_OF(runs)];
         for (uint32_t order = 0; order < ORDERS; order += 1) {
             struct most most[LEVELS] = {0};
-            run_order(runs[index], (enum order)order, 160, most);
+            run_order(runs_max, (enum order)order, 160, most);
+            coalesced += total(2)->tables_coalesced + total(3)->tables_coalesced;
             slices += total(2)->slices;
             below += total(3)->slices;
-            if (order == SPREAD) EXPECT(most[1].groups == 2 && most[1].runs > runs[index][1]);
+            if (order == SPREAD) EXPECT(most[1].groups == 2 && most[1].runs > runs_max[1]);
             if (order == ASCENDING) {
                 for (uint8_t target = 0; target < LEVELS; target += 1)
                     EXPECT(total(target)->slices == 0);
@@ -253,7 +259,8 @@ TEST(slice, keeps_several_levels_within_their_bounds_in_any_order_of_keys)
             end();
         }
     }
-    EXPECT(slices > 0 && below > 0);
+    coalesces = false;
+    EXPECT(slices > 0 && below > 0 && coalesced > 0);
 }
 
 TEST(slice, is_not_needed_for_keys_that_ascend)
