@@ -79,6 +79,7 @@ struct setting {
 static const struct setting settings[] = {
     {"1", {1, 1, 1, 1, 1, 1, 1}},
     {"8,1", {8, 1, 1, 1, 1, 1, 1}},
+    {"4,4", {4, 4, 1, 1, 1, 1, 1}},
 };
 
 static const struct manner manners[] = {
@@ -471,7 +472,7 @@ static void expect_rich(const struct setting *setting, const struct tactus_stats
     printf("%" PRIu64 " compactions, ", history->compactions);
     printf("%" PRIu64 " tables, ", history->tables);
     printf("%" PRIu64 " blocks\n", history->blocks_allocated);
-    EXPECT(history->moves > 0);
+    EXPECT(history->moves > 0 || setting->runs_max[0] > 1); /* small tables are taken in instead */
     EXPECT(history->deferrals > 0);
     EXPECT(history->tables_coalesced > 0);
     EXPECT(history->records_cancelled > 0);
