@@ -281,6 +281,7 @@ static bool select_group(struct compaction *compaction, bool in_haste)
         return true;
     }
     compaction->from_slice = true;
+    compaction->slice_run = level->runs[group.first].number;
     compaction->key_min = slice->key_min;
     compaction->key_max = slice->key_max;
     return true;
@@ -293,6 +294,20 @@ static bool select_side_a(struct compaction *compaction, const struct compaction
         return select_group(compaction, terms->in_haste);
     }
     return select_table(compaction, terms->in_haste);
+}
+
+/* Whether this bar has taken a slice of level B's newest group, which then takes nothing more: else
+ * what comes could go down before all that was there, again and again. Asked of levels that give in
+ * a bar's first half and take in its second; those with odd numbers take first, and what the bar
+ * before did is not known in a file just opened. */
+static bool is_sliced(const struct compaction *compaction)
+{
+    const uint8_t level_b = compaction->level_b;
+    if (level_b % 2 != 0) return false;
+    const struct compaction *given = &compaction->tree->compactions[level_b + 1];
+    const struct manifest_level *level = level_of(compaction, level_b);
+    if (!given->from_slice || level->run_count == 0) return false;
+    return given->slice_run % 2 == level->runs[0].number % 2; /* the group's bit: run_group.h */
 }
 
 /* Whether nothing older than the inputs has keys of their range (R17). Older runs of level A there
@@ -348,6 +363,7 @@ bool compaction_select(struct compaction *compaction, const struct compaction_te
         compaction->run_b = run_group_join(
             level_of(compaction, compaction->level_b),
             &limits,
+            is_sliced(compaction),
             compaction->key_min,
             compaction->key_max,
             compaction->snapshot_min

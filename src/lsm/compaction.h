@@ -166,6 +166,7 @@ struct compaction {
     bool drop_tombstones;
     uint64_t run_b;                   /* the number of the run that the outputs are of */
     struct slice slice;               /* of several runs; without room where level A has one */
+    uint64_t slice_run;               /* from_slice: the newest run of its group */
     const struct table_info *a;       /* NULL: the immutable table, or a slice */
     const struct table_info *b_first; /* the others follow it in the level; NULL: none overlaps */
     uint32_t b_count;

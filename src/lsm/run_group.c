@@ -119,6 +119,7 @@ bool run_group_is_due(
 uint64_t run_group_join(
     const struct manifest_level *level,
     const struct run_limits *limits,
+    bool is_sliced,
     struct key key_min,
     struct key key_max,
     uint64_t snapshot_min
@@ -128,9 +129,9 @@ uint64_t run_group_join(
     if (level->run_count == 0) return run_number(snapshot_min, false);
     const struct manifest_run *newest = &level->runs[0];
     const struct run_group group = run_group_newest(level);
-    const bool is_complete = group.table_count >= limits->complete;
-    if (!is_complete && !manifest_run_overlaps(newest, key_min, key_max)) return newest->number;
-    const bool begins_group = is_complete || group.run_count >= limits->runs;
+    const bool is_closed = group.table_count >= limits->complete || is_sliced;
+    if (!is_closed && !manifest_run_overlaps(newest, key_min, key_max)) return newest->number;
+    const bool begins_group = is_closed || group.run_count >= limits->runs;
     assert(!begins_group || group.run_count == level->run_count); /* Z2 */
     return run_number(snapshot_min, run_is_odd(newest) != begins_group);
 }

@@ -3,11 +3,11 @@
  * In levels that may have several runs, these come in *groups*, which go down as one. What comes
  * into such a level (by a flush, a slice or a move) merges with nothing there. It goes into the
  * newest run if it overlaps none of its tables, else it begins a run; and that is of the newest
- * group, unless it has its runs or its tables already: then a group begins. The lowest bit of a
- * run's number tells groups apart: it is the same within a group and another one in the next. So
- * the manifest alone says what belongs together, and how far it has come: what has gone down is
- * gone, and the next slice begins with the lowest key that is left. Nothing else is remembered; an
- * open finds all there is.
+ * group, unless it has its runs or its tables already, or has been sliced in this bar: then a group
+ * begins. The lowest bit of a run's number tells groups apart: it is the same within a group and
+ * another one in the next. So the manifest alone says what belongs together, and how far it has
+ * come: what has gone down is gone, and the next slice begins with the lowest key that is left.
+ * Nothing else is remembered beyond a bar; an open finds all there is.
  *
  * Of level i, with m_i its runs_max (levels with several runs come first, without a gap):
  *
@@ -94,10 +94,12 @@ bool run_group_is_due(
     const struct manifest_level *level, const struct run_group *oldest, uint32_t complete
 );
 
-/* The run that what comes into the level is to be of: the number of the newest, or a new one. */
+/* The run that what comes into the level is to be of: the number of the newest, or a new one.
+ * `is_sliced`: the newest group, which then is the only one, has begun to go down. */
 uint64_t run_group_join(
     const struct manifest_level *level,
     const struct run_limits *limits,
+    bool is_sliced,
     struct key key_min,
     struct key key_max,
     uint64_t snapshot_min

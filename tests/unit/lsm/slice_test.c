@@ -333,6 +333,33 @@ TEST(slice, of_an_index_cancels_pairs_of_several_runs)
     end();
 }
 
+/* A bar's own full table of low keys is swallowed whole by each slice: were it to join the group
+ * that is sliced, what was there before would stay for ever. */
+TEST(slice, of_keys_that_are_overwritten_does_not_hold_up_the_rest_of_its_group)
+{
+    struct random random;
+    random_init(&random, 3);
+    begin(4, TREE_GENERAL);
+    beats_of_spread_ids(&random, 3 * BAR);
+    const uint64_t spread_end = fixture.beat;
+    for (uint32_t bar = 0; bar < 30; bar += 1) {
+        for (uint32_t beat = 0; beat < BAR; beat += 1) {
+            for (uint64_t index = 0; index < RECORD_MAX; index += 1) {
+                const uint64_t record[2] = {beat * RECORD_MAX + index + 1, bar};
+                tree_put(&fixture.tree, record);
+            }
+            tree_settle(&fixture.tree);
+            EXPECT(lsm_fixture_boundary(&fixture, false) == TACTUS_OK);
+            tree_check(&fixture.tree);
+        }
+        if (bar < 10 || level(0)->run_count == 0) continue;
+        const struct manifest_run *oldest = &level(0)->runs[level(0)->run_count - 1];
+        EXPECT(oldest->number / 2 > spread_end);
+    }
+    EXPECT(total(1)->slices > 10);
+    end();
+}
+
 TEST(slice, that_meets_a_damaged_leaf_is_corrupt_when_its_work_begins)
 {
     struct random random;
