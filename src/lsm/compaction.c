@@ -732,41 +732,11 @@ static void compaction_done(struct compaction *compaction, struct compaction_poo
     compaction->stage = COMPACTION_FINISHED;
 }
 
-/* Tables that were made later than now: only a hostile log has them. */
-static const struct table_info *input_of_the_future(const struct compaction *compaction)
-{
-    const struct manifest_run *b = run_b_of(compaction);
-    const struct table_info *table = compaction->a;
-    if (table != NULL && table->snapshot_min >= compaction->snapshot_min) return table;
-    const uint32_t slice_count = compaction->from_slice ? compaction->slice.input_count : 0;
-    for (uint32_t index = 0; index < slice_count; index += 1) {
-        table = compaction->slice.inputs[index].table;
-        if (table->snapshot_min >= compaction->snapshot_min) return table;
-    }
-    const struct manifest_level *level = level_of(compaction, compaction->level_b);
-    if (level->capacity > 1 && level->run_count > 0 &&
-        level->runs[0].number >= run_number(compaction->snapshot_min, false)) {
-        return manifest_run_first(&level->runs[0]);
-    }
-    table = compaction->b_first;
-    for (uint32_t index = 0; index < compaction->b_count; index += 1) {
-        if (table->snapshot_min >= compaction->snapshot_min) return table;
-        table = manifest_run_next(b, table);
-    }
-    return NULL;
-}
-
 void compaction_begin(struct compaction *compaction)
 {
     assert(compaction->stage == COMPACTION_SELECTED);
     struct compaction_pool *pool = compaction->tree->options.shared->compaction;
     assert(pool->user == NULL);
-    const struct table_info *future = input_of_the_future(compaction);
-    if (future != NULL) {
-        (void)compaction_corrupt(compaction, future, "a table is newer than the beat");
-        compaction->stage = COMPACTION_FAILED;
-        return;
-    }
     pool->user = compaction;
     pool->a_position = 0;
     pool->b_position = 0;

@@ -464,24 +464,6 @@ TEST(compaction, fails_on_a_damaged_input_and_keeps_nothing)
     end();
 }
 
-TEST(compaction, refuses_a_table_that_is_newer_than_now)
-{
-    begin(TREE_GENERAL);
-    put_range(1, 100);
-    bar();
-    bar();
-    put_range(50, 10);
-    bar();
-    fixture.beat = 3; /* as if a hostile log had brought the table from the future */
-    struct compaction *compaction = &fixture.tree.compactions[0];
-    const struct compaction_terms terms = {.snapshot_min = fixture.beat + 1};
-    EXPECT(compaction_select(compaction, &terms));
-    compaction_begin(compaction);
-    EXPECT(compaction_advance(compaction, UINT64_MAX) == PROGRESS_FAILED);
-    EXPECT(fixture.storage.fault.status == TACTUS_CORRUPT);
-    end();
-}
-
 /* Gives the first table of level 0 a root that claims more records than there are, or fewer. */
 static void forge_root(uint32_t more, uint32_t fewer)
 {
