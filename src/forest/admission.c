@@ -14,8 +14,9 @@ enum { ADMIT_LAST_LEVEL = 8, ADMIT_LAST_LEVEL_REMOVES = 5 };
 
 /* Likewise of tables, which are there for whoever writes next as soon as they are replaced: keep
  * has no part in that. A tree gains at most MANIFEST_TABLES_A_BAR in a bar, so these are bars
- * (R14); a checkpoint's are three. */
-enum { ADMIT_TABLES = 6, ADMIT_TABLES_REMOVES = 3 };
+ * (R14), and what slices leave behind in them; a checkpoint's are three. Haste begins within two
+ * more bars, as with blocks: what was removed sinks then, and its tables go. */
+enum { ADMIT_TABLES = 6, ADMIT_TABLES_REMOVES = 3, HASTE_TABLES = 8 };
 static_assert(MANIFEST_TABLES_A_BAR == 1, "tables are counted as bars times trees");
 
 /* Of W, what must be free: sizing_bars_kept(), 3 where keep is 1, which is said here in brackets.
@@ -171,7 +172,15 @@ static uint64_t bars_blocks(const struct schedule *schedule, uint32_t bars)
     return (bars - 1) * schedule->bar_blocks + next;
 }
 
-/* Makes the file as long as it should be; finds out if that is refused, or size_max is near. */
+/* Whether there is room for the tables that so many bars may bring. */
+static bool has_tables_for(const struct forest *forest, uint32_t bars)
+{
+    const uint32_t of_a_tree = bars + run_limits_surplus(forest->options.sizing->runs_max, bars);
+    return manifest_room(&forest->trees[0].manifest, of_a_tree * forest->tree_count);
+}
+
+/* Makes the file as long as it should be; finds out if that is refused, or if size_max is near, or
+ * tables_max. */
 static enum tactus_status forest_ask_haste(struct forest *forest)
 {
     struct schedule *schedule = &forest->schedule;
@@ -183,7 +192,8 @@ static enum tactus_status forest_ask_haste(struct forest *forest)
     *forest->options.fault = before; /* that there is none is no fault of anyone's */
     const uint64_t free_blocks = free_set_count_free(&forest->options.grid->free_set);
     const uint32_t bars = bars_free(forest, false) + 2;
-    schedule->short_of_room = !has_room || free_blocks < bars * schedule->bar_blocks;
+    schedule->short_of_room = !has_room || free_blocks < bars * schedule->bar_blocks ||
+                              !has_tables_for(forest, HASTE_TABLES);
     return TACTUS_OK;
 }
 
@@ -198,8 +208,7 @@ enum tactus_status forest_admit(struct forest *forest, const struct forest_commi
     const bool removes_only = commit->removes_only;
     const uint32_t tables = removes_only ? ADMIT_TABLES_REMOVES : ADMIT_TABLES;
     schedule->short_of_room = false;
-    const uint32_t surplus = run_limits_tables_above(forest->options.sizing->runs_max, LEVELS);
-    if (!manifest_room(&forest->trees[0].manifest, (tables + surplus) * forest->tree_count)) {
+    if (!has_tables_for(forest, tables)) {
         return forest_limit(forest, "commit: tables_max is reached");
     }
     if (schedule->last_level_room < (removes_only ? ADMIT_LAST_LEVEL_REMOVES : ADMIT_LAST_LEVEL)) {
@@ -235,9 +244,6 @@ enum tactus_status forest_admit_checkpoint(struct forest *forest)
 bool forest_may_checkpoint_again(const struct forest *forest)
 {
     const struct schedule *schedule = &forest->schedule;
-    const uint32_t surplus = run_limits_tables_above(forest->options.sizing->runs_max, LEVELS);
     return schedule->effect_pending && schedule->last_level_room >= CHECKPOINT_BARS &&
-           manifest_room(
-               &forest->trees[0].manifest, (CHECKPOINT_BARS + surplus) * forest->tree_count
-           );
+           has_tables_for(forest, CHECKPOINT_BARS);
 }

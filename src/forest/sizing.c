@@ -396,12 +396,13 @@ static uint64_t full_blocks(const struct sizing *sizing)
 }
 
 /* R14: the smaller of 2 · size_max / mean table and memory / 8 / a table's memory; never fewer than
- * the first level of every tree, and what admission keeps free for the bars to come. */
+ * what the first levels of every tree take, and what admission keeps free for the bars to come. */
 static enum tactus_status choose_tables_max(struct sizing *sizing, struct text_error *error)
 {
     const uint64_t least =
-        (uint64_t)sizing->tree_count * (sizing->growth_factor + TABLES_KEPT_FREE) +
-        (uint64_t)sizing->tree_count * run_limits_tables_above(sizing->runs_max, LEVELS);
+        (uint64_t)sizing->tree_count *
+        (sizing->growth_factor + run_limits_tables_above(sizing->runs_max, LEVELS) +
+         TABLES_KEPT_FREE + run_limits_surplus(sizing->runs_max, TABLES_KEPT_FREE));
     const unsigned __int128 all = (unsigned __int128)2 * sizing->size_max * sizing->tree_count;
     const unsigned __int128 by_size =
         all / ((unsigned __int128)full_blocks(sizing) * sizing->block_size);
@@ -475,7 +476,10 @@ uint64_t sizing_tree_bar_tables(const struct sizing *sizing, const struct tree_l
         }
         const bool above = i > 0 && levels->table_count[i - 1] > 0;
         if (levels->table_count[i] == 0 && !above) continue;
-        tables += 1 + min_u64(sizing->growth_factor, (uint64_t)levels->overlap_max[i] + 1);
+        /* An odd level takes in a bar's first half and gives in its second: what it gives may have
+         * been made in the first, and be wider than any table it has now. */
+        const uint32_t meets = i % 2 == 0 ? levels->overlap_max[i] : levels->table_count[i + 1];
+        tables += 1 + min_u64(sizing->growth_factor, (uint64_t)meets + 1);
     }
     return tables;
 }

@@ -47,6 +47,14 @@ uint32_t run_limits_tables_above(const uint32_t *runs_max, uint8_t level)
     return tables;
 }
 
+uint32_t run_limits_surplus(const uint32_t *runs_max, uint32_t bars)
+{
+    uint32_t runs = 0;
+    for (uint8_t level = 0; level < LEVELS && runs_max[level] > 1; level += 1)
+        runs += runs_max[level];
+    return min_u32(bars * runs, run_limits_tables_above(runs_max, LEVELS));
+}
+
 /* ---- Groups --------------------------------------------------------------------------------- */
 
 static bool run_is_odd(const struct manifest_run *run)

@@ -66,6 +66,11 @@ uint32_t run_limits_widest(const uint32_t *runs_max);
 /* Tables that the levels above `level` may have of groups, all together: 0, if there are none. */
 uint32_t run_limits_tables_above(const uint32_t *runs_max, uint8_t level);
 
+/* Tables that a tree may gain in so many bars beyond one a bar: a slice may leave one of each run
+ * of its group behind, trimmed, where so many records less would have been a table less. They lie
+ * in groups, all of whose tables are the most that they can be. */
+uint32_t run_limits_surplus(const uint32_t *runs_max, uint32_t bars);
+
 /* The number of the run that a half-bar makes: `snapshot_min` is the beat that sees it first. */
 static inline uint64_t run_number(uint64_t snapshot_min, bool is_odd_group)
 {

@@ -476,29 +476,60 @@ TEST(admission, checkpoints_alone_never_fill_a_file)
     checkpoint_when_full(5);
 }
 
-TEST(admission, at_tables_max_inserts_are_refused_and_removals_are_not)
+/* A file of the least tables_max, times `percent` / 100. */
+static void begin_few_tables(uint32_t percent, uint32_t runs_0, uint32_t runs_1)
 {
     database_fixture_init(&fixture, 1);
+    fixture.create.runs_max[0] = runs_0;
+    fixture.create.runs_max[1] = runs_1;
     struct tactus_plan plan = {.struct_bytes = sizeof plan};
     fixture.create.tables_max = 1;
     while (tactus_memory_required(database_fixture_schema(), &fixture.create, NULL, &plan, NULL) !=
            TACTUS_OK) {
         fixture.create.tables_max += 1;
     }
+    fixture.create.tables_max = fixture.create.tables_max * percent / 100;
     EXPECT(database_fixture_open(&fixture, true) == TACTUS_OK);
-    enum tactus_status refusal = TACTUS_OK;
-    const uint64_t batches = fill(&refusal);
-    EXPECT(refusal == TACTUS_LIMIT);
-    EXPECT(database_fixture_says(&fixture, "tables_max is reached"));
-    expect_contents(batches);
-    for (uint64_t batch = 0; batch < 8; batch += 1) {
-        EXPECT(
-            database_fixture_remove(&fixture, 1 + batch * FIXTURE_BATCH, FIXTURE_BATCH) == TACTUS_OK
-        );
+}
+
+/* Fills it up to tables_max, and removes all: with a checkpoint, if need be, but not one for each
+ * batch again and again. */
+static void fill_tables_and_empty(uint32_t percent, uint32_t runs_0, uint32_t runs_1)
+{
+    begin_few_tables(percent, runs_0, runs_1);
+    for (uint32_t round = 0; round < 3; round += 1) {
+        enum tactus_status refusal = TACTUS_OK;
+        const uint64_t batches = fill(&refusal);
+        EXPECT(refusal == TACTUS_LIMIT);
+        EXPECT(database_fixture_says(&fixture, "tables_max is reached"));
+        EXPECT(batches > 20);
+        expect_contents(batches);
+        uint64_t checkpoints = 0;
+        for (uint64_t batch = 0; batch < batches;) {
+            const uint64_t id = 1 + batch * FIXTURE_BATCH;
+            const enum tactus_status status = database_fixture_remove(&fixture, id, FIXTURE_BATCH);
+            if (status == TACTUS_OK) {
+                batch += 1;
+                continue;
+            }
+            checkpoints += 1;
+            EXPECT(checkpoints < 40);
+            EXPECT(tactus_checkpoint(fixture.db) == TACTUS_OK);
+        }
+        database_fixture_reopen(&fixture);
+        EXPECT(database_fixture_count(&fixture, NULL) == 0);
     }
-    database_fixture_reopen(&fixture);
-    EXPECT(database_fixture_count(&fixture, NULL) == (batches - 8) * FIXTURE_BATCH);
     database_fixture_end(&fixture);
+}
+
+TEST(admission, at_tables_max_a_file_is_emptied_and_filled_again)
+{
+    static const uint32_t percents[] = {100, 130, 200};
+    for (uint32_t index = 0; index < COUNT_OF(percents); index += 1) {
+        fill_tables_and_empty(percents[index], 1, 1);
+        fill_tables_and_empty(percents[index], 8, 1);
+        fill_tables_and_empty(percents[index], 4, 4);
+    }
 }
 
 /* ---- The disk -------------------------------------------------------------------------------- */

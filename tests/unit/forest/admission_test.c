@@ -66,7 +66,9 @@ static uint64_t bar_blocks_by_hand(void)
             const uint64_t above =
                 level == 0 ? 0 : tree_table_count(&forest->trees[tree], (uint8_t)(level - 1));
             if (here + above == 0) continue;
-            const uint64_t overlap = tree_overlap_max(&forest->trees[tree], level);
+            const uint64_t overlap =
+                level % 2 == 0 ? tree_overlap_max(&forest->trees[tree], level)
+                               : tree_table_count(&forest->trees[tree], (uint8_t)(level + 1));
             tables += 1 + (overlap + 1 < 4 ? overlap + 1 : 4);
         }
         blocks += tables * sizing->trees[tree].table_blocks;
