@@ -129,16 +129,12 @@ static uint64_t input_records(const struct compaction *compaction)
  * overlap, first downwards, then upwards, while its last table has room for all that they hold: it
  * makes none more for them, and theirs are gone. The smaller of both is half a table at most; where
  * tables are nearly full nothing is taken. At most growth_factor tables of level B in all, as ever.
- * (Z4 relies on it that a merge makes no more for them: so what counts there is what really fills a
- * table, which is a few records more than a bar brings.) */
+ * W and Z4 rely on it that a merge makes no more for them. */
 static bool coalesce(
     struct compaction *compaction, uint64_t *records, const struct table_info *table
 )
 {
-    const struct tree *tree = compaction->tree;
-    const uint64_t capacity = lsm_shared_has_runs(tree->options.shared)
-                                  ? tree->format.geometry.records_max
-                                  : tree->options.value_count_max;
+    const uint64_t capacity = compaction->tree->format.geometry.records_max;
     if (table == NULL) return false;
     if (compaction->b_count >= compaction->tree->manifest.growth_factor) return false;
     assert(*records > 0);
