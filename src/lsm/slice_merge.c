@@ -145,15 +145,18 @@ static enum progress stream_pop(struct slice_merge *merge, struct slice_stream *
     return PROGRESS_DONE;
 }
 
-/* Brings a record to hand wherever there is none: at first everywhere, then where one was taken. */
+/* Brings a record to hand wherever there is none: at first everywhere, so that the reads of all runs
+ * are on their way together, then where one was taken. */
 static enum progress merge_fetch(struct slice_merge *merge)
 {
     if (merge->hungry != NULL) return stream_fetch(merge, merge->hungry);
+    enum progress all = PROGRESS_DONE;
     for (uint32_t index = 0; index < merge->stream_count; index += 1) {
         const enum progress progress = stream_fetch(merge, &merge->streams[index]);
-        if (progress != PROGRESS_DONE) return progress;
+        if (progress == PROGRESS_FAILED) return progress;
+        if (progress == PROGRESS_WAIT) all = PROGRESS_WAIT;
     }
-    return PROGRESS_DONE;
+    return all;
 }
 
 /* The stream with the lowest key; of equal keys the newest. NULL: all have ended. */
