@@ -145,8 +145,8 @@ static enum progress stream_pop(struct slice_merge *merge, struct slice_stream *
     return PROGRESS_DONE;
 }
 
-/* Brings a record to hand wherever there is none: at first everywhere, so that the reads of all runs
- * are on their way together, then where one was taken. */
+/* Brings a record to hand wherever there is none: at first everywhere, so that the reads of all
+ * runs are on their way together, then where one was taken. */
 static enum progress merge_fetch(struct slice_merge *merge)
 {
     if (merge->hungry != NULL) return stream_fetch(merge, merge->hungry);
