@@ -3,7 +3,7 @@
 
 #include "base/assert.h"
 #include "base/integer.h"
-#include "lsm/slice.h"
+#include "lsm/run_group.h"
 
 #include "base/poison.h"
 

@@ -40,11 +40,14 @@ static void forest_init_half_bar(struct forest *forest, struct budget *budget)
         );
         record_size_max = max_u32(record_size_max, sizing->trees[tree].shape.record_size);
     }
+    /* More than 2^32 addresses are 32 GiB, which the system refuses: the open says so. */
+    const uint64_t blocks_max =
+        min_u64(half_bar_blocks_max(&measure, sizing->bar_beats / 2), UINT32_MAX);
     const struct half_bar_options options = {
         .grid = forest->options.compaction_grid,
         .fault = forest->options.compaction_fault,
         .compactions_max = forest->tree_count * HALF_BAR_COMPACTIONS_A_TREE,
-        .blocks_max = (uint32_t)half_bar_blocks_max(&measure, sizing->bar_beats / 2),
+        .blocks_max = (uint32_t)blocks_max,
         .block_size = sizing->block_size,
         .growth_factor = sizing->growth_factor,
         .runs_max = sizing->runs_max,

@@ -5,7 +5,8 @@
  * does not, since what it inserts comes from there.
  *
  * Room: a flush adds at most one table to a tree (its outputs are at most 1 + the tables it merges
- * with), a compaction none. So a bar adds at most MANIFEST_TABLES_A_BAR tables a tree, which is
+ * with), a compaction none but for what a slice leaves trimmed, which run_limits_surplus() counts
+ * (run_group.h). So a bar adds at most MANIFEST_TABLES_A_BAR tables a tree, which is
  * what admission asks manifest_room() for, summed over the trees that share the pool. */
 #ifndef TACTUS_LSM_MANIFEST_H
 #define TACTUS_LSM_MANIFEST_H

@@ -3,7 +3,7 @@
  * A level that may hold one run only (runs_max 1: the plain design) always has it, be it empty, and
  * its number is 0. A level that may hold more begins without any; a run is there as long as it has
  * tables. Its number says how old it is: the higher, the newer (RUN_NUMBER_MAX, and its lowest bit,
- * in manifest.h). Keys of different runs may overlap; whoever reads asks the newer run first.
+ * in manifest_log.h). Keys of different runs may overlap; whoever reads asks the newer run first.
  *
  * Invariants, which manifest_level_check() tests:
  *
