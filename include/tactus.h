@@ -236,7 +236,8 @@ enum tactus_field_flags {
     TACTUS_FIELD_ID = 1,
     TACTUS_FIELD_OPTIONAL = 2,
     TACTUS_FIELD_INDEX = 4,
-    TACTUS_FIELD_SPARSE = 8 /* its index leaves zero out */
+    TACTUS_FIELD_SPARSE = 8, /* its index leaves zero out */
+    TACTUS_FIELD_HASH = 16   /* its index has the value's hash: for = and in alone */
 };
 
 struct tactus_collection_info {

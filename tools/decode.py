@@ -194,7 +194,7 @@ def parse_schema(text):
     part = re.compile(
         r"\bindex\s+(\w+)\s*\([^)]*\)"  # a composite index; or a field and its words
         r"|(\w+)\s+(" + "|".join(SIZES) + r")\b(?:\s*\(\s*(\d+)\s*\))?"
-        r"((?:[ \t]+(?:optional\b|index\b(?!\s+\w+\s*\()(?:[ \t]+sparse\b)?))*)")
+        r"((?:[ \t]+(?:optional\b|index\b(?!\s+\w+\s*\()(?:[ \t]+(?:hash|sparse)\b)*))*)")
     for name, body in re.findall(r"collection\s+(\w+)\s*\{([^}]*)\}", text):
         parts, fields, indexes, end = part.findall(body), {}, [], 0
         if all(kind != "timestamp" for _, _, kind, _, _ in parts):

@@ -220,7 +220,7 @@ static bool schemas_agree(const struct schema *a, const struct schema *b)
             const struct index_schema *one = &left->indexes[index];
             const struct index_schema *other = &right->indexes[index];
             if (strcmp(one->name, other->name) != 0 || one->sparse != other->sparse ||
-                one->field_count != other->field_count ||
+                one->hashed != other->hashed || one->field_count != other->field_count ||
                 memcmp(one->fields, other->fields, one->field_count) != 0) {
                 return false;
             }

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "base/integer.h"
 #include "forest/native.h"
 
@@ -99,6 +100,72 @@ int codec_compare(const struct field *field, const void *a, const void *b)
     const uint64_t code_a = number_code(field, a);
     const uint64_t code_b = number_code(field, b);
     return (int)(code_b < code_a) - (int)(code_a < code_b);
+}
+
+/* ---- Bytes on disk --------------------------------------------------------------------------- */
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+static void bytes_reverse(uint8_t *bytes, uint32_t size)
+{
+    for (uint32_t i = 0; i < size / 2; i += 1) {
+        const uint8_t byte = bytes[i];
+        bytes[i] = bytes[size - 1 - i];
+        bytes[size - 1 - i] = byte;
+    }
+}
+
+static void value_swap(const struct field *field, uint8_t *value)
+{
+    if (field_is_string(field) || field->type == TACTUS_TYPE_RESERVED) return;
+    if (field->size == 16) {
+        bytes_reverse(value, 8);
+        bytes_reverse(value + 8, 8);
+    } else {
+        bytes_reverse(value, field->size);
+    }
+}
+
+static void object_swap(const struct collection_schema *collection, void *object)
+{
+    for (uint32_t i = 0; i < collection->field_count; i += 1) {
+        const struct field *field = &collection->fields[i];
+        value_swap(field, (uint8_t *)object + field->offset);
+    }
+}
+#else
+static void value_swap(const struct field *field, uint8_t *value)
+{
+    (void)field;
+    (void)value;
+}
+
+static void object_swap(const struct collection_schema *collection, void *object)
+{
+    (void)collection;
+    (void)object;
+}
+#endif
+
+void object_to_disk(const struct collection_schema *collection, void *object)
+{
+    object_swap(collection, object);
+}
+
+void object_from_disk(const struct collection_schema *collection, void *object)
+{
+    object_swap(collection, object);
+}
+
+/* The prefix of a hashed index. Only strings are longer than 16 bytes, and they lie on disk as in
+ * memory. */
+static struct code value_hash(const struct field *field, const void *value)
+{
+    if (field_is_string(field)) return (struct code){0, hash_64(value, field->size)};
+    uint8_t bytes[16];
+    assert(field->size <= sizeof bytes);
+    bytes_copy(bytes, value, field->size);
+    value_swap(field, bytes);
+    return (struct code){0, hash_64(bytes, field->size)};
 }
 
 struct record_shape codec_shape(const struct tree_place *place)
@@ -201,6 +268,10 @@ bool codec_index_record(
         const uint8_t *value = (const uint8_t *)object + field->offset;
         const bool leaves_zero_out = index->sparse || field_is_optional(field);
         if (leaves_zero_out && bytes_are_zero(value, field->size)) return false;
+        if (index->hashed) {
+            prefix = value_hash(field, value);
+            continue;
+        }
         prefix = prefix_append(prefix, codec_encode(field, value), field_order_bytes(field));
     }
     code_record(prefix, index->order_bytes > 8, object_timestamp(collection, object), record);
@@ -227,6 +298,7 @@ struct key_bounds codec_index_range(
 )
 {
     assert(range_count <= index->field_count);
+    assert(!index->hashed);
     assert(timestamps.min <= timestamps.max);
     assert(timestamps.max <= TIMESTAMP_MAX);
     struct code min = {0, 0};
@@ -243,6 +315,22 @@ struct key_bounds codec_index_range(
     }
     return (struct key_bounds
     ){prefix_key(index, min, timestamps.min), prefix_key(index, max, timestamps.max)};
+}
+
+struct key_bounds codec_hash_range(
+    const struct collection_schema *collection,
+    const struct index_schema *index,
+    const void *value,
+    struct timestamp_range timestamps
+)
+{
+    assert(index->hashed);
+    assert(index->field_count == 1);
+    assert(timestamps.min <= timestamps.max);
+    assert(timestamps.max <= TIMESTAMP_MAX);
+    const struct code prefix = value_hash(&collection->fields[index->fields[0]], value);
+    return (struct key_bounds
+    ){prefix_key(index, prefix, timestamps.min), prefix_key(index, prefix, timestamps.max)};
 }
 
 /* ---- Objects -------------------------------------------------------------------------------- */
@@ -326,46 +414,4 @@ const char *object_fault(const struct collection_schema *collection, const void 
     }
     if (!bytes_are_zero(bytes + end, collection->object_bytes - end)) return "padding is not zero";
     return NULL;
-}
-
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-static void bytes_reverse(uint8_t *bytes, uint32_t size)
-{
-    for (uint32_t i = 0; i < size / 2; i += 1) {
-        const uint8_t byte = bytes[i];
-        bytes[i] = bytes[size - 1 - i];
-        bytes[size - 1 - i] = byte;
-    }
-}
-
-static void object_swap(const struct collection_schema *collection, void *object)
-{
-    for (uint32_t i = 0; i < collection->field_count; i += 1) {
-        const struct field *field = &collection->fields[i];
-        uint8_t *value = (uint8_t *)object + field->offset;
-        if (field_is_string(field) || field->type == TACTUS_TYPE_RESERVED) continue;
-        if (field->size == 16) {
-            bytes_reverse(value, 8);
-            bytes_reverse(value + 8, 8);
-        } else {
-            bytes_reverse(value, field->size);
-        }
-    }
-}
-#else
-static void object_swap(const struct collection_schema *collection, void *object)
-{
-    (void)collection;
-    (void)object;
-}
-#endif
-
-void object_to_disk(const struct collection_schema *collection, void *object)
-{
-    object_swap(collection, object);
-}
-
-void object_from_disk(const struct collection_schema *collection, void *object)
-{
-    object_swap(collection, object);
 }

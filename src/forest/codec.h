@@ -8,7 +8,9 @@
  *            their first 16 bytes, most significant first.
  * Prefix     The codes of an index's fields, the first one most significant, as one number of
  *            index->order_bytes bytes, right-aligned: (a << bits of b) + b. Up to 8 bytes it is a
- *            u64 (records of 16 bytes), above a u128 (24 bytes).
+ *            u64 (records of 16 bytes), above a u128 (24 bytes). Of a hashed index (`index hash`)
+ *            the prefix is hash_64() of the value's bytes as they lie on disk: it says nothing of
+ *            order, and two values may share it.
  * Left out   An object is left out of an index while one of the index's fields is zero that the
  *            index leaves out (index_leaves_zero_out()); the whole value counts, not its first 16
  *            bytes. So such an index answers only for conditions that zero fails, on every such
@@ -103,12 +105,23 @@ struct key_bounds {
 /* The keys of an index between which all entries lie that have a code of `ranges[i]` in field i
  * for i < range_count, and a timestamp of `timestamps`. Of the ranges all but the last hold one
  * code (min equals max); fields from range_count on are free. Entries between these keys need
- * not fulfil the bounds of the timestamps unless every field of the index has one code. */
+ * not fulfil the bounds of the timestamps unless every field of the index has one code. Not of a
+ * hashed index. */
 struct key_bounds codec_index_range(
     const struct collection_schema *collection,
     const struct index_schema *index,
     const struct code_range *ranges,
     uint32_t range_count,
+    struct timestamp_range timestamps
+);
+
+/* The keys of a hashed index between which, in timestamp order, all entries lie that have this
+ * value and a timestamp of `timestamps`; and those of values that share its hash. `value` is as
+ * of codec_encode(). */
+struct key_bounds codec_hash_range(
+    const struct collection_schema *collection,
+    const struct index_schema *index,
+    const void *value,
     struct timestamp_range timestamps
 );
 

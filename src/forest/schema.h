@@ -28,6 +28,7 @@ enum {
     INDEXES_MAX = 16, /* of a collection, composite ones counted */
     OBJECT_SIZE_MAX = 4096,
     TREES_MAX = COLLECTIONS_MAX * (INDEXES_MAX + 2),
+    HASH_BYTES = 8,           /* of the prefix of a hashed index */
     SCHEMA_TEXT_MAX = 1 << 20 /* bytes */
 };
 
@@ -41,10 +42,11 @@ struct index_schema {
     uint8_t fields[ORDER_BYTES_MAX];
     uint8_t field_count; /* from 1 */
 
-    uint8_t order_bytes; /* of their values together, 1 to ORDER_BYTES_MAX */
+    uint8_t order_bytes; /* of their values together, 1 to ORDER_BYTES_MAX; hashed: HASH_BYTES */
     bool composite;      /* declared by `index NAME (...)` */
     bool sparse;         /* `index sparse`: leaves zero out, as if the field were optional */
-    bool truncated;      /* its only field is longer than ORDER_BYTES_MAX */
+    bool truncated;      /* its only field is longer than ORDER_BYTES_MAX, and not hashed */
+    bool hashed;         /* `index hash`: has the hash of its only field; for equality alone */
     uint16_t tree;       /* its number */
 };
 

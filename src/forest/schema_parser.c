@@ -268,7 +268,30 @@ static struct index_schema *parser_add_index(struct parser *parser, const struct
     return index;
 }
 
-/* Takes "index [sparse]" behind a type. */
+/* Whether the next token opens another field on the same line, as in `{ key u64  user u64 }`. */
+static bool parser_at_field(const struct parser *parser)
+{
+    const struct token second = parser_peek_second(parser);
+    return second.kind == TOKEN_NAME && second.line == parser->token.line &&
+           field_type_find(second.text, second.size) != NULL;
+}
+
+/* Takes a word behind `index`, if it stands there, on its line; sets the flag that it means. */
+static bool parser_take_index_word(
+    struct parser *parser, struct field *field, uint32_t line, const char *text, uint8_t flag
+)
+{
+    if (!token_is(&parser->token, text) || parser->token.line != line) return false;
+    if (parser_at_field(parser)) return false;
+    const struct token word = parser_take(parser);
+    if ((field->flags & flag) != 0) {
+        parser_fail(parser, &word, "`%s` stands twice behind `%s`", text, field->name);
+    }
+    field->flags |= flag;
+    return true;
+}
+
+/* Takes "index {hash | sparse}" behind a type. */
 static void parser_take_field_index(struct parser *parser, struct field *field)
 {
     const struct token word = parser_take(parser);
@@ -278,24 +301,9 @@ static void parser_take_field_index(struct parser *parser, struct field *field)
     }
     field->flags |= TACTUS_FIELD_INDEX;
 
-    if (token_is(&parser->token, "hash") && parser->token.line == word.line) {
-        parser_fail(
-            parser,
-            &parser->token,
-            "index hash comes later: this version does not have it; use `index` (first 16 bytes)"
-        );
-    } else if (token_is(&parser->token, "sparse") && parser->token.line == word.line) {
-        (void)parser_take(parser);
-        field->flags |= TACTUS_FIELD_SPARSE;
+    while (parser_take_index_word(parser, field, word.line, "hash", TACTUS_FIELD_HASH) ||
+           parser_take_index_word(parser, field, word.line, "sparse", TACTUS_FIELD_SPARSE)) {
     }
-}
-
-/* Whether the next token opens another field on the same line, as in `{ key u64  user u64 }`. */
-static bool parser_at_field(const struct parser *parser)
-{
-    const struct token second = parser_peek_second(parser);
-    return second.kind == TOKEN_NAME && second.line == parser->token.line &&
-           field_type_find(second.text, second.size) != NULL;
 }
 
 static bool parser_at_composite(const struct parser *parser)
@@ -322,13 +330,16 @@ static void parser_take_words(struct parser *parser, struct field *field, const 
             field->flags |= TACTUS_FIELD_OPTIONAL;
         } else if (token_is(&parser->token, "sparse") && !parser_at_field(parser)) {
             parser_fail(parser, &parser->token, "`sparse` stands alone: write `index sparse`");
+        } else if (token_is(&parser->token, "hash") && !parser_at_field(parser)) {
+            parser_fail(parser, &parser->token, "`hash` stands alone: write `index hash`");
         } else if (parser_at_field(parser)) {
             return;
         } else {
             parser_fail(
                 parser,
                 &parser->token,
-                "unknown word `%.*s` behind a type: known are optional, index, index sparse",
+                "unknown word `%.*s` behind a type: known are optional, index, index hash, index "
+                "sparse",
                 TOKEN_TEXT(&parser->token)
             );
         }
@@ -382,9 +393,10 @@ static void parser_index_field(
     memcpy(index->name, field->name, sizeof index->name);
     index->fields[0] = (uint8_t)number;
     index->field_count = 1;
-    index->order_bytes = (uint8_t)field_order_bytes(field);
+    index->hashed = (field->flags & TACTUS_FIELD_HASH) != 0;
+    index->order_bytes = index->hashed ? HASH_BYTES : (uint8_t)field_order_bytes(field);
     index->sparse = (field->flags & TACTUS_FIELD_SPARSE) != 0;
-    index->truncated = field_is_truncated(field);
+    index->truncated = !index->hashed && field_is_truncated(field);
 }
 
 /* Takes the type of a field, with its number; NULL after a failure. */

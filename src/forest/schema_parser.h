@@ -1,7 +1,7 @@
 /* From the text of a schema (docs/format.md, "Schema") to its collections.
  *
  *   schema      = { "collection" NAME "{" { field | composite } "}" }
- *   field       = NAME TYPE [ "(" NUMBER ")" ] { "optional" | "index" [ "sparse" ] }
+ *   field       = NAME TYPE [ "(" NUMBER ")" ] { "optional" | "index" { "hash" | "sparse" } }
  *   composite   = "index" NAME "(" NAME { "," NAME } ")"
  *
  * Blanks and line ends separate; the words behind a type stand on its line; # begins a comment. */

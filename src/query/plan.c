@@ -243,7 +243,7 @@ static const struct index_schema *planner_best_equal(const struct planner *plann
     const struct index_schema *best = NULL;
     for (uint32_t i = 0; i < planner->collection->index_count; i += 1) {
         const struct index_schema *index = &planner->collection->indexes[i];
-        if (index_fixed_count(planner, index) < index->field_count) continue;
+        if (index->hashed || index_fixed_count(planner, index) < index->field_count) continue;
         if (index_lacks(planner, index) != FIELD_NONE) continue;
         if (best != NULL &&
             (index->field_count < best->field_count || (index->field_count == best->field_count &&
@@ -281,6 +281,7 @@ static struct ordered planner_best_ordered(
     *lacking = NULL;
     for (uint32_t i = 0; i < planner->collection->index_count; i += 1) {
         const struct index_schema *index = &planner->collection->indexes[i];
+        if (index->hashed) continue; /* no order */
         const uint32_t place = index_fixed_count(planner, index);
         if (place == index->field_count || index->fields[place] != planner->order.field) continue;
         if (index_lacks(planner, index) != FIELD_NONE) {

@@ -27,7 +27,7 @@ collection one {
   k time optional index
   l decimal(2) index
   m text(24) index
-  n bytes(5) index
+  n bytes(5) optional index hash
   o reserved(3)
   p uuid optional index
   q u128

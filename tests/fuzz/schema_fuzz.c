@@ -45,6 +45,10 @@ static void check_indexes(const struct collection_schema *collection)
             assert(index->fields[k] < collection->field_count);
             bytes += field_order_bytes(&collection->fields[index->fields[k]]);
         }
+        if (index->hashed) {
+            assert(index->field_count == 1 && !index->composite && !index->truncated);
+            bytes = HASH_BYTES;
+        }
         assert(bytes == index->order_bytes);
         assert(bytes <= ORDER_BYTES_MAX);
     }

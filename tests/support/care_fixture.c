@@ -21,7 +21,7 @@ const char *const care_schema = "collection sale {\n"
                                 "}\n"
                                 "collection note {\n"
                                 "  timestamp  timestamp\n"
-                                "  words      text(16) index\n"
+                                "  words      text(16) index hash\n"
                                 "}\n";
 
 enum { TRANSACTION_OBJECTS = 40, CUSTOMERS = 50, COUNTRIES = 7, TIMES = 1000 };

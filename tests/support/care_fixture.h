@@ -2,9 +2,9 @@
  * files: verify, inspect, repair, digest.
  *
  * Two collections: `sale` with an id, three indexes (one composite, one that leaves zero out) and
- * an optional field; `note` without an id, with one index. Blocks of 4 KiB, batch 64, bar 4, so
- * that a few thousand objects fill several levels. What an object holds follows from its number, so
- * that a reader can tell a wrong answer from a right one without a copy of the data. */
+ * an optional field; `note` without an id, with one hashed index. Blocks of 4 KiB, batch 64, bar 4,
+ * so that a few thousand objects fill several levels. What an object holds follows from its number,
+ * so that a reader can tell a wrong answer from a right one without a copy of the data. */
 #ifndef TACTUS_TESTS_CARE_FIXTURE_H
 #define TACTUS_TESTS_CARE_FIXTURE_H
 

@@ -272,6 +272,7 @@ TEST(open, a_schema_that_is_given_must_be_that_of_the_file)
         "collection a { id u64\n x u32 index\n y u32 optional\n index yx (y, x) }",
         "collection a { id u64\n x u32 index\n y i32 optional\n index xy (x, y) }",
         "collection a { id u64\n x u32 index sparse\n y u32 optional\n index xy (x, y) }",
+        "collection a { id u64\n x u32 index hash\n y u32 optional\n index xy (x, y) }",
         "collection a { id u64\n x u32 index\n y u32 optional\n index xz (x, y) }",
         "collection a { x u32 index\n y u32 optional\n index xy (x, y)\n id u64 }",
         ("collection a { id u64\n x u32 index\n y u32 optional\n index xy (x, y) }\n"

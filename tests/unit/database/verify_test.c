@@ -197,7 +197,7 @@ static uint64_t first_value(const struct forgery *forgery, uint64_t root, uint64
 }
 
 /* Trees: 1 sales, 2 their ids, 3 customer, 4 country, 5 customer_at, 6 notes, 7 words. */
-enum { SALES = 1, IDS = 2, CUSTOMER = 3, COUNTRY = 4, CUSTOMER_AT = 5 };
+enum { SALES = 1, IDS = 2, CUSTOMER = 3, COUNTRY = 4, CUSTOMER_AT = 5, NOTES = 6 };
 
 TEST(verify, an_image_sealed_again_is_as_sound_as_before)
 {
@@ -374,6 +374,26 @@ TEST(verify, names_an_index_entry_that_leads_to_another_value)
     expect_line("the object has no entry in the index");
     expect_line("the entry leads to an object of another value");
     expect_line("sale index customer_at");
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+TEST(verify, names_a_hash_that_is_not_of_its_object)
+{
+    struct simulated_disk *disk = care_disk_filled(9, 600, 0);
+    uint8_t level;
+    const uint64_t root = table_root(disk, NOTES, &level);
+    struct forgery forgery = forge(disk);
+    uint64_t leaf;
+    const uint64_t value = first_value(&forgery, root, &leaf);
+    uint8_t *object = block_at(&forgery, value) + BLOCK_HEADER_SIZE;
+    object[offsetof(struct care_note, words)] ^= 1;
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    EXPECT(verdict.fault_count == 2); /* missing and left over */
+    expect_line("note index words (checkpoint): timestamp");
+    expect_line("the object has no entry in the index");
+    expect_line("the entry leads to an object of another value");
     forgery_end(&forgery);
     simulated_disk_free(disk);
 }

@@ -1,5 +1,7 @@
 #include "forest/codec.h"
 
+#include "base/bytes.h"
+#include "base/hash.h"
 #include "base/integer.h"
 #include "base/random.h"
 #include "forest/field_text.h"
@@ -157,6 +159,51 @@ TEST(codec, indexes_leave_out_objects_whose_optional_or_sparse_field_is_zero)
     /* Its first 16 bytes are zero, the value is not. */
     set(of, object, "e", "0000000000000000000000000000000000000001");
     EXPECT(codec_index_record(of, &of->indexes[3], object, record));
+}
+
+/* The prefix is the hash of the bytes on disk: here they are written down, byte by byte. */
+TEST(codec, hashed_indexes_hold_the_hash_of_the_whole_value)
+{
+    const struct collection_schema *of =
+        shape_of("collection c { a u32 index hash\n b i16 index hash\n t text(20) index hash\n"
+                 "u u128 index hash\n s bytes(20) optional index hash\n z u8 index hash sparse }");
+    uint8_t object[128] = {0};
+    uint8_t record[INDEX_RECORD_SIZE_MAX];
+    set(of, object, "a", "258");
+    set(of, object, "b", "-2");
+    set(of, object, "t", "0123456789abcdefgh");
+    set(of, object, "u", "0x0102030405060708090a0b0c0d0e0f10");
+    object_timestamp_set(of, object, 77);
+    const struct {
+        const char *bytes;
+        uint32_t size;
+    } cases[] = {
+        {"\x02\x01\x00\x00", 4},
+        {"\xfe\xff", 2},
+        {"0123456789abcdefgh\x00\x00", 20},
+        {"\x10\x0f\x0e\x0d\x0c\x0b\x0a\x09\x08\x07\x06\x05\x04\x03\x02\x01", 16},
+    };
+    const struct record_shape narrow = record_shape_index64();
+    for (uint32_t i = 0; i < COUNT_OF(cases); i += 1) {
+        const uint64_t hash = hash_64(cases[i].bytes, cases[i].size);
+        const struct tree_place place = {of, &of->indexes[i], TREE_KIND_INDEX};
+        EXPECT(codec_shape(&place).record_size == 16);
+        EXPECT(codec_index_record(of, &of->indexes[i], object, record));
+        EXPECT(load_u64(record) == hash);
+        EXPECT(key_equal(record_key(&narrow, record), key_from_prefix64(hash, 77)));
+
+        const void *value = object + of->fields[of->indexes[i].fields[0]].offset;
+        const struct key_bounds range =
+            codec_hash_range(of, &of->indexes[i], value, (struct timestamp_range){5, 77});
+        EXPECT(key_equal(range.min, key_from_prefix64(hash, 5)));
+        EXPECT(key_equal(range.max, key_from_prefix64(hash, 77)));
+    }
+    EXPECT(!codec_index_record(of, &of->indexes[4], object, record));
+    EXPECT(!codec_index_record(of, &of->indexes[5], object, record));
+    set(of, object, "s", "0000000000000000000000000000000000000001");
+    set(of, object, "z", "1");
+    EXPECT(codec_index_record(of, &of->indexes[4], object, record));
+    EXPECT(codec_index_record(of, &of->indexes[5], object, record));
 }
 
 TEST(codec, id_records_and_keys)

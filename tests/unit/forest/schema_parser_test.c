@@ -113,6 +113,28 @@ TEST(schema_parser, tells_words_behind_a_type_from_the_next_field)
     EXPECT(!schema.collections[0].indexes[0].sparse);
 }
 
+TEST(schema_parser, accepts_hashed_indexes_on_fields_of_any_type)
+{
+    EXPECT(parses("collection a { a u8 index hash\n b text(40) optional index hash\n"
+                  "c uuid index hash sparse\n d decimal(2) index sparse hash d2 text(40) index\n"
+                  "e u8 index hash hash u16 index sparse sparse u32 }"));
+    const struct collection_schema *a = &schema.collections[0];
+    EXPECT(a->index_count == 7);
+    const bool hashed[] = {true, true, true, true, false, true, false};
+    const bool sparse[] = {false, false, true, true, false, false, true};
+    for (uint32_t i = 0; i < 7; i += 1) {
+        const struct index_schema *index = &a->indexes[i];
+        EXPECT(index->hashed == hashed[i]);
+        EXPECT(index->sparse == sparse[i]);
+        EXPECT(!index->hashed || (index->order_bytes == 8 && !index->truncated));
+        const uint32_t flag = a->fields[index->fields[0]].flags & TACTUS_FIELD_HASH;
+        EXPECT((flag != 0) == index->hashed);
+    }
+    EXPECT(index_leaves_zero_out(a, &a->indexes[1], 1));
+    EXPECT(index_leaves_zero_out(a, &a->indexes[2], 2));
+    EXPECT(!index_leaves_zero_out(a, &a->indexes[0], 0));
+}
+
 TEST(schema_parser, accepts_carriage_returns_tabs_and_a_byte_order_mark)
 {
     EXPECT(parses("\xef\xbb\xbf"
@@ -195,7 +217,11 @@ TEST(schema_parser, refuses_bad_words_behind_a_type)
     EXPECT(refuses("collection a { x u8 sparse\n }", 1, 21, "write `index sparse`"));
     EXPECT(refuses("collection a { x u8 index index\n }", 1, 27, "stands twice"));
     EXPECT(refuses("collection a { x u8 optional optional\n }", 1, 30, "stands twice"));
-    EXPECT(refuses("collection a { x u8 index hash\n }", 1, 27, "index hash comes later"));
+    EXPECT(refuses("collection a { x u8 hash\n }", 1, 21, "write `index hash`"));
+    EXPECT(refuses("collection a { x u8 index hash hash\n }", 1, 32, "`hash` stands twice"));
+    EXPECT(refuses("collection a { x u8 index sparse sparse\n }", 1, 34, "stands twice"));
+    EXPECT(refuses("collection a { r reserved(8) index hash\n }", 1, 16, "reserved bytes"));
+    EXPECT(refuses("collection a { id u64 index hash }", 1, 16, "always served"));
 }
 
 TEST(schema_parser, refuses_bad_composite_indexes)
@@ -212,6 +238,7 @@ TEST(schema_parser, refuses_bad_composite_indexes)
     EXPECT(refuses("collection a { x u8\n index i (timestamp) }", 2, 11, "timestamp last"));
     EXPECT(refuses("collection a { id u64\n index i (id) }", 2, 11, "id is served already"));
     EXPECT(refuses("collection a { x u8\n index i (x) sparse\n }", 2, 14, "takes no word"));
+    EXPECT(refuses("collection a { x u8\n index i (x) hash\n }", 2, 14, "takes no word"));
     EXPECT(refuses("collection a { x u8\n r reserved(2)\n index i (x, r) }", 3, 14, "no value"));
 }
 

@@ -57,6 +57,20 @@ static bool refuses(const char *where, const char *order, const char *words)
     return strstr(error.text, words) != NULL;
 }
 
+TEST(plan, takes_no_order_and_no_range_from_a_hashed_index)
+{
+    static const char *const text = "collection c { a u32 index hash\n b u32 }";
+    struct plan_order by;
+    EXPECT(schema_parse(text, strlen(text), &schema, &error) == TACTUS_OK);
+    const struct collection_schema *of = &schema.collections[0];
+    EXPECT(expression_parse(&expression, of, "a > 5", &error) == TACTUS_OK);
+    EXPECT(plan_order_parse(of, "a", &by, &error) == TACTUS_OK);
+    EXPECT(plan_choose(&expression, by, &plan, &error) == TACTUS_INVALID);
+    EXPECT(plan_order_parse(of, NULL, &by, &error) == TACTUS_OK);
+    EXPECT(plan_choose(&expression, by, &plan, &error) == TACTUS_OK);
+    EXPECT(plan.access == PLAN_SCAN_OBJECTS);
+}
+
 TEST(plan, by_timestamp_takes_the_longest_index_fixed_by_equality)
 {
     EXPECT(scans("", NULL, "", false));
