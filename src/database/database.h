@@ -110,6 +110,7 @@ struct tactus_db {
     struct journal journal;
     struct checkpoint checkpoint;
     struct forest forest;
+    struct scan_pool scan_pool;
     struct tactus_query queries[DATABASE_QUERIES_MAX + 1];
     uint32_t query_count_max;
     uint8_t *state; /* CHECKPOINT_STATE_SIZE_MAX: the state trailer's bytes, at open */

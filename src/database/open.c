@@ -33,12 +33,20 @@ static struct scan_tree_options scan_options_of(tactus_db *db)
         options.permutation_max = max_u32(options.permutation_max, 2 * tree_options.record_max);
     }
     options.level_runs_max = tree_level_runs_max(db->sizing->runs_max);
+    options.pool = &db->scan_pool;
     return options;
+}
+
+/* As many as all queries at once can need, one scan each, and the spare one. */
+static uint32_t scan_cursors_of(const tactus_db *db)
+{
+    return (db->query_count_max + 1) * tree_level_runs_max(db->sizing->runs_max);
 }
 
 static void init_queries(tactus_db *db, struct budget *budget)
 {
     budget_group(budget, "queries");
+    scan_pool_init(&db->scan_pool, budget, scan_cursors_of(db));
     const struct query_run_options run_options = {
         .grid = &db->grid,
         .resolver = &db->forest.resolver,
@@ -94,10 +102,9 @@ static struct compactor_options compactor_options_of(const tactus_db *db)
 void database_init_parts(tactus_db *db, struct budget *budget, const uint32_t *overlay)
 {
     const struct file_options *file = &db->superblock.options;
-    const uint32_t scan_frames = scan_tree_frames(tree_level_runs_max(db->sizing->runs_max));
     const struct compactor_options compactor = compactor_options_of(db);
     const uint32_t pinned = FOREST_FRAMES + slice_frames(compactor.runs_max) + CHECKPOINT_FRAMES +
-                            (db->query_count_max + 1) * scan_frames;
+                            scan_pool_frames(scan_cursors_of(db));
     const struct grid_options grid_options = {
         .reactor = &db->reactor,
         .layout = &db->layout,

@@ -34,6 +34,37 @@ struct scan_source {
     const struct table_info *table; /* being read, or to be read next; NULL: there is none */
 };
 
+/* ---- The pool ------------------------------------------------------------------------------- */
+
+void scan_pool_init(struct scan_pool *pool, struct budget *budget, uint32_t cursor_count)
+{
+    *pool = (struct scan_pool){.cursor_count = cursor_count, .free_count = cursor_count};
+    pool->cursors = budget_take(budget, cursor_count, sizeof(struct table_cursor), 64);
+    pool->free = budget_take(budget, cursor_count, sizeof(uint32_t), 8);
+    if (budget_is_measuring(budget)) return;
+    for (uint32_t index = 0; index < cursor_count; index += 1) {
+        pool->cursors[index].stage = TABLE_CURSOR_IDLE;
+        pool->free[index] = cursor_count - 1 - index;
+    }
+}
+
+static struct table_cursor *scan_pool_take(struct scan_pool *pool)
+{
+    assert(pool->free_count > 0);
+    pool->free_count -= 1;
+    struct table_cursor *cursor = &pool->cursors[pool->free[pool->free_count]];
+    assert(cursor->stage == TABLE_CURSOR_IDLE);
+    return cursor;
+}
+
+static void scan_pool_give_back(struct scan_pool *pool, struct table_cursor *cursor)
+{
+    assert(cursor->stage == TABLE_CURSOR_IDLE);
+    assert(pool->free_count < pool->cursor_count);
+    pool->free[pool->free_count] = (uint32_t)(cursor - pool->cursors);
+    pool->free_count += 1;
+}
+
 /* ---- Init ----------------------------------------------------------------------------------- */
 
 void scan_tree_init(
@@ -42,18 +73,13 @@ void scan_tree_init(
 {
     *scan = (struct scan_tree
     ){.permutation_max = options->permutation_max,
-      .level_runs_max = options->level_runs_max,
+      .pool = options->pool,
       .sources_max = 1 + 2 * options->runs_max + options->level_runs_max};
     scan->loser_count_max = loser_tree_leaves(scan->sources_max);
     scan->permutation = budget_take(budget, options->permutation_max, sizeof(uint32_t), 8);
     scan->sources = budget_take(budget, scan->sources_max, sizeof(struct scan_source), 8);
     scan->loser_keys = budget_take(budget, scan->loser_count_max, sizeof(struct key), 8);
     scan->losers = budget_take(budget, scan->loser_count_max, sizeof(uint32_t), 8);
-    scan->cursors = budget_take(budget, scan->level_runs_max, sizeof(struct table_cursor), 64);
-    if (budget_is_measuring(budget)) return;
-    for (uint32_t index = 0; index < scan->level_runs_max; index += 1) {
-        scan->cursors[index].stage = TABLE_CURSOR_IDLE;
-    }
 }
 
 /* ---- The record at hand of a source --------------------------------------------------------- */
@@ -355,21 +381,31 @@ static bool source_add_memory(struct scan_tree *scan)
     return true;
 }
 
-static void source_add_level(struct scan_tree *scan, const struct manifest_level *level)
+/* The runs on disk that have something in the range, newest first; they have no cursors yet. */
+static void source_add_levels(struct scan_tree *scan)
 {
-    for (uint32_t index = 0; index < level->run_count; index += 1) {
-        const struct manifest_run *run = &level->runs[index];
-        const struct table_info *table = table_first(scan, run);
-        if (table == NULL) continue;
-        assert(scan->cursor_count < scan->level_runs_max);
-        struct table_cursor *cursor = &scan->cursors[scan->cursor_count];
-        assert(cursor->stage == TABLE_CURSOR_IDLE);
-        scan->cursor_count += 1;
-        source_add(
-            scan,
-            (struct scan_source){.kind = SOURCE_LEVEL, .run = run, .table = table, .cursor = cursor}
-        );
+    for (uint8_t number = 0; number < LEVELS; number += 1) {
+        const struct manifest_level *level = &scan->range.tree->manifest.levels[number];
+        for (uint32_t index = 0; index < level->run_count; index += 1) {
+            const struct manifest_run *run = &level->runs[index];
+            const struct table_info *table = table_first(scan, run);
+            if (table == NULL) continue;
+            source_add(
+                scan, (struct scan_source){.kind = SOURCE_LEVEL, .run = run, .table = table}
+            );
+        }
     }
+}
+
+/* Gives each run its cursor, all or none. */
+static bool source_take_cursors(struct scan_tree *scan)
+{
+    if (scan->waiting_count > scan->pool->free_count) return false;
+    for (uint32_t number = 0; number < scan->source_count; number += 1) {
+        struct scan_source *source = &scan->sources[number];
+        if (source->kind == SOURCE_LEVEL) source->cursor = scan_pool_take(scan->pool);
+    }
+    return true;
 }
 
 enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tree_range *range)
@@ -380,7 +416,6 @@ enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tre
     scan->range = *range;
     scan->reads_memory = tree_snapshot_is_newest(tree, range->snapshot);
     scan->source_count = 0;
-    scan->cursor_count = 0;
     scan->has_order = false;
     scan->waiting_count = 0;
     scan->has_last = false;
@@ -392,11 +427,9 @@ enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tre
     }
 
     if (scan->reads_memory && !source_add_memory(scan)) return TACTUS_LIMIT;
-    scan->open = true;
-    for (uint8_t level = 0; level < LEVELS; level += 1) {
-        source_add_level(scan, &tree->manifest.levels[level]);
-    }
-    return TACTUS_OK;
+    source_add_levels(scan);
+    scan->open = source_take_cursors(scan);
+    return scan->open ? TACTUS_OK : TACTUS_LIMIT;
 }
 
 /* No beat may end under a scan: then its tables might be gone, and its memory tables others. */
@@ -471,9 +504,11 @@ enum progress scan_tree_advance(struct scan_tree *scan)
 
 void scan_tree_stop(struct scan_tree *scan)
 {
-    for (uint32_t index = 0; index < scan->level_runs_max; index += 1) {
-        struct table_cursor *cursor = &scan->cursors[index];
-        if (cursor->stage != TABLE_CURSOR_IDLE) table_cursor_stop(cursor);
+    for (uint32_t number = 0; scan->open && number < scan->source_count; number += 1) {
+        struct scan_source *source = &scan->sources[number];
+        if (source->kind != SOURCE_LEVEL) continue;
+        table_cursor_stop(source->cursor);
+        scan_pool_give_back(scan->pool, source->cursor);
     }
     scan->open = false;
 }

@@ -27,11 +27,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The most frames that one scan pins at once, for grid_options.pinned_frames_max. */
 enum { SCAN_READ_AHEAD = 1 };
-static inline uint32_t scan_tree_frames(uint32_t level_runs_max)
+
+/* Table cursors, shared by the scans of one thread: a scan takes one for each run on disk that has
+ * something in its range, and gives them all back when it is stopped. So many scans may be open at
+ * once without memory for as many times the most runs of a tree. */
+struct scan_pool {
+    struct table_cursor *cursors; /* cursor_count, borrowed from the budget, as is `free` */
+    uint32_t *free;               /* the cursors that no scan has: the first free_count */
+    uint32_t cursor_count;
+    uint32_t free_count;
+};
+
+void scan_pool_init(struct scan_pool *pool, struct budget *budget, uint32_t cursor_count);
+
+/* The most frames that the scans of a pool pin at once, for grid_options.pinned_frames_max. */
+static inline uint32_t scan_pool_frames(uint32_t cursor_count)
 {
-    return level_runs_max * (TABLE_CURSOR_FRAMES + SCAN_READ_AHEAD);
+    return cursor_count * (TABLE_CURSOR_FRAMES + SCAN_READ_AHEAD);
 }
 
 struct scan_tree_range {
@@ -61,12 +74,10 @@ struct scan_tree {
     struct key *loser_keys; /* loser_count_max, both: who has the next record; see scan_tree.c */
     uint32_t *losers;
     uint32_t loser_count_max;
-    struct table_cursor *cursors; /* level_runs_max, borrowed from the budget: one a run */
-    uint32_t level_runs_max;
+    struct scan_pool *pool; /* borrowed */
 
     struct scan_tree_range range;
     uint32_t source_count;
-    uint32_t cursor_count;  /* that are in use */
     bool reads_memory;      /* the snapshot is the newest */
     bool has_order;         /* the loser tree is made of the records that are at hand now */
     uint32_t waiting_count; /* level sources that have no record at hand but may get one */
@@ -82,6 +93,7 @@ struct scan_tree_options {
                                * largest tree; with an overlay, record_max */
     uint32_t runs_max;        /* sorted runs of a memory table, at most: tree_runs_max() */
     uint32_t level_runs_max;  /* runs of all levels of a tree: tree_level_runs_max() */
+    struct scan_pool *pool;   /* kept; not used before the first start */
 };
 
 void scan_tree_init(
@@ -90,7 +102,8 @@ void scan_tree_init(
 
 /* Begins a scan; the one before has been stopped. Reads nothing from disk yet.
  *
- *   TACTUS_LIMIT  more unsorted records lie in the range than permutation_max; nothing was begun */
+ *   TACTUS_LIMIT  more unsorted records lie in the range than permutation_max, or more runs than
+ *                 the pool has free cursors; nothing was begun */
 enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tree_range *range);
 
 /* The next record; borrowed until the next call of any function with this scan. */

@@ -21,6 +21,13 @@ static void runs_of(const struct lsm_fixture_options *options, uint32_t runs_max
         runs_max[level] = max_u32(options->runs_max[level], 1);
 }
 
+static uint32_t cursors_of(const struct lsm_fixture_options *options)
+{
+    uint32_t runs_max[LEVELS];
+    runs_of(options, runs_max);
+    return options->scan_cursors > 0 ? options->scan_cursors : tree_level_runs_max(runs_max);
+}
+
 static struct storage_fixture_options storage_options(const struct lsm_fixture_options *options)
 {
     uint32_t runs_max[LEVELS];
@@ -30,8 +37,7 @@ static struct storage_fixture_options storage_options(const struct lsm_fixture_o
         .block_count_max = options->block_count_max,
         .cache_frames = options->cache_frames,
         .pinned_frames_max = MANIFEST_LOG_FRAMES + compaction_frames(widest, depth_of(options)) +
-                             slice_frames(widest) +
-                             scan_tree_frames(tree_level_runs_max(runs_max)) +
+                             slice_frames(widest) + scan_pool_frames(cursors_of(options)) +
                              LSM_FIXTURE_LOOKUPS * LOOKUP_FRAMES + 1,
         .read_only = options->overlay_count > 0,
     };
@@ -77,7 +83,8 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
     const struct scan_tree_options scan = {
         .permutation_max = options->record_max * 2,
         .runs_max = tree_runs_max(&tree),
-        .level_runs_max = tree_level_runs_max(options->runs_max)};
+        .level_runs_max = tree_level_runs_max(options->runs_max),
+        .pool = &fixture->scan_pool};
 
     fixture->shared = (struct lsm_shared
     ){.grid = &storage->grid,
@@ -105,7 +112,10 @@ static void init_all(struct lsm_fixture *fixture, struct budget *budget)
         .depth = depth_of(options)};
     compaction_pool_init(&fixture->pool, budget, &pool);
     tree_init(&fixture->tree, budget, &tree);
+    scan_pool_init(&fixture->scan_pool, budget, cursors_of(options));
     scan_tree_init(&fixture->scan, budget, &scan);
+    for (uint32_t index = 0; index < COUNT_OF(fixture->other_scans); index += 1)
+        scan_tree_init(&fixture->other_scans[index], budget, &scan);
 }
 
 void lsm_fixture_begin(
@@ -204,6 +214,8 @@ enum tactus_status lsm_fixture_open(struct lsm_fixture *fixture)
 void lsm_fixture_end(struct lsm_fixture *fixture)
 {
     scan_tree_stop(&fixture->scan);
+    for (uint32_t index = 0; index < COUNT_OF(fixture->other_scans); index += 1)
+        scan_tree_stop(&fixture->other_scans[index]);
     compaction_pool_abandon(&fixture->pool);
     manifest_log_deinit(&fixture->log);
     storage_fixture_end(&fixture->storage);

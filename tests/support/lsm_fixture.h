@@ -19,11 +19,17 @@ struct lsm_fixture_options {
     uint32_t compaction_depth; /* 0: the default */
     uint32_t overlay_count;    /* > 0: read-only */
     bool coalesces;
+    uint32_t scan_cursors;    /* of the pool; 0: as many as one scan can need */
     uint32_t cache_frames;    /* 0: 8 */
     uint64_t block_count_max; /* 0: 8192 */
 };
 
-enum { LSM_FIXTURE_TREE = 3, LSM_FIXTURE_LOOKUPS = 4, LSM_FIXTURE_SUPPLY = 4096 };
+enum {
+    LSM_FIXTURE_TREE = 3,
+    LSM_FIXTURE_LOOKUPS = 4,
+    LSM_FIXTURE_SCANS = 3,
+    LSM_FIXTURE_SUPPLY = 4096
+};
 
 struct lsm_fixture {
     struct lsm_fixture_options options;
@@ -34,8 +40,10 @@ struct lsm_fixture {
     struct compaction_pool pool;
     struct lsm_shared shared;
     struct tree tree;
+    struct scan_pool scan_pool;
     struct scan_tree scan;
-    void *region; /* owned */
+    struct scan_tree other_scans[LSM_FIXTURE_SCANS - 1]; /* of the same pool */
+    void *region;                                        /* owned */
 
     uint64_t beat;          /* the open one */
     uint64_t beat_captured; /* of the last checkpoint; UINT64_MAX: there is none but the first */

@@ -419,6 +419,58 @@ TEST(scan_tree, may_stop_while_it_waits)
     end();
 }
 
+/* Two levels' worth of cursors are enough for two scans of one table each, and no more. */
+TEST(scan_tree, that_finds_too_few_cursors_in_the_pool_does_not_begin)
+{
+    begin();
+    lsm_fixture_end(&fixture);
+    simulated_disk_free(disk);
+    options.scan_cursors = 2;
+    disk = lsm_fixture_disk(1, &options);
+    lsm_fixture_begin(&fixture, disk, &options);
+    lsm_fixture_create(&fixture);
+    for (uint64_t id = 1; id <= 5; id += 1)
+        put(id, id * 10);
+    bar(false);
+    bar(false);
+    put(7, 70);
+    EXPECT(tree_table_count(&fixture.tree, 0) == 1);
+
+    const struct scan_tree_range range = {
+        .tree = &fixture.tree,
+        .key_max = key_from_u64(9),
+        .snapshot = newest(),
+        .visible_count = tree_visible_all(&fixture.tree)};
+    struct scan_tree *third = &fixture.other_scans[1];
+    EXPECT(start(0, 9, false) == TACTUS_OK);
+    EXPECT(scan_tree_start(&fixture.other_scans[0], &range) == TACTUS_OK);
+    EXPECT(fixture.scan_pool.free_count == 0);
+    EXPECT(scan_tree_start(third, &range) == TACTUS_LIMIT);
+    EXPECT(scan_tree_start(third, &range) == TACTUS_LIMIT);
+    scan_tree_stop(third); /* nothing was begun, so nothing is given back */
+    EXPECT(fixture.scan_pool.free_count == 0);
+    const struct scan_tree_range memory_only = {
+        .tree = &fixture.tree,
+        .key_min = key_from_u64(6),
+        .key_max = key_from_u64(9),
+        .snapshot = newest(),
+        .visible_count = tree_visible_all(&fixture.tree)};
+    EXPECT(scan_tree_start(third, &memory_only) == TACTUS_OK);
+    scan_tree_stop(third);
+
+    EXPECT(next() == 10 && next() == 20);
+    scan_tree_stop(&fixture.other_scans[0]);
+    scan_tree_stop(&fixture.other_scans[0]);
+    EXPECT(fixture.scan_pool.free_count == 1);
+    EXPECT(scan_tree_start(third, &range) == TACTUS_OK);
+    EXPECT(next() == 30);
+    scan_tree_stop(third);
+    EXPECT(fixture.scan_pool.free_count == 1);
+    scan_tree_stop(&fixture.scan);
+    EXPECT(fixture.scan_pool.free_count == 2);
+    end();
+}
+
 TEST(scan_tree, fails_on_a_damaged_block_and_stays_failed)
 {
     begin();
