@@ -26,6 +26,7 @@ struct scan_source {
     uint8_t kind;       /* enum scan_source_kind */
     bool is_last_block; /* the range ends in the block at hand */
     bool is_ended;      /* a level: no block is left */
+    bool is_leaping;    /* a level: it was probed past a block, so that none is read ahead */
     uint32_t begin;
     uint32_t end;
     const uint8_t *records;         /* of SOURCE_SORTED and SOURCE_LEVEL */
@@ -82,6 +83,14 @@ void scan_tree_init(
     scan->losers = budget_take(budget, scan->loser_count_max, sizeof(uint32_t), 8);
 }
 
+/* No beat may end under a scan: then its tables might be gone, and its memory tables others. */
+static void scan_check_snapshot(const struct scan_tree *scan)
+{
+    assert(scan->open);
+    assert(tree_snapshot_is_held(scan->range.tree, scan->range.snapshot));
+    assert(scan->reads_memory == tree_snapshot_is_newest(scan->range.tree, scan->range.snapshot));
+}
+
 /* ---- The record at hand of a source --------------------------------------------------------- */
 
 static bool source_has_record(const struct scan_source *source)
@@ -89,15 +98,24 @@ static bool source_has_record(const struct scan_source *source)
     return source->begin < source->end;
 }
 
-static const void *source_record(const struct scan_tree *scan, const struct scan_source *source)
+/* The record at hand, or the one that comes so many after it. */
+static inline const void *source_record_after(
+    const struct scan_tree *scan, const struct scan_source *source, uint32_t count
+)
 {
-    assert(source_has_record(source));
+    assert(count < source->end - source->begin);
     const struct tree *tree = scan->range.tree;
-    const uint32_t index = scan->range.descending ? source->end - 1 : source->begin;
+    const uint32_t index = scan->range.descending ? source->end - 1 - count : source->begin + count;
     if (source->kind == SOURCE_PERMUTED) {
         return memory_table_at(tree->mutable, scan->permutation[index]);
     }
     return source->records + (uint64_t)index * tree->format.shape.record_size;
+}
+
+static const void *source_record(const struct scan_tree *scan, const struct scan_source *source)
+{
+    assert(source_has_record(source));
+    return source_record_after(scan, source, 0);
 }
 
 static struct key source_key(const struct scan_tree *scan, const struct scan_source *source)
@@ -182,14 +200,14 @@ static void source_cursor_start(const struct scan_tree *scan, struct scan_source
         .info = source->table,
         .key = scan->range.descending ? scan->range.key_max : scan->range.key_min,
         .descending = scan->range.descending,
-        .read_ahead = SCAN_READ_AHEAD,
+        .read_ahead = source->is_leaping ? 0 : SCAN_READ_AHEAD,
     };
     table_cursor_start(source->cursor, &options);
 }
 
 /* Goes on in a run until a record is at hand, the run has ended, or a block is waited for. Each
  * turn passes a block or a table, so the loop ends. */
-static enum progress source_fetch(const struct scan_tree *scan, struct scan_source *source)
+static enum progress source_fetch(struct scan_tree *scan, struct scan_source *source)
 {
     assert(source->kind == SOURCE_LEVEL);
     struct table_cursor *cursor = source->cursor;
@@ -207,6 +225,7 @@ static enum progress source_fetch(const struct scan_tree *scan, struct scan_sour
             source->table = table_after(scan, source->run, source->table);
             continue;
         }
+        scan->counters.blocks += 1;
         source->records = cursor->records;
         source_slice(scan, source, cursor->count);
         source->is_last_block =
@@ -220,9 +239,11 @@ static enum progress source_fetch(const struct scan_tree *scan, struct scan_sour
 }
 
 /* The block at hand is used up: leaves it, and takes the next one if that is there already. */
-static enum progress source_next_block(const struct scan_tree *scan, struct scan_source *source)
+static enum progress source_next_block(struct scan_tree *scan, struct scan_source *source)
 {
     assert(!source_has_record(source));
+    if (source->is_leaping) table_cursor_set_read_ahead(source->cursor, SCAN_READ_AHEAD);
+    source->is_leaping = false;
     if (source->is_last_block) {
         source->is_ended = true;
     } else {
@@ -273,6 +294,141 @@ static void order_replay(struct scan_tree *scan)
     const bool has_record = source_has_record(source);
     const struct key key = has_record ? source_key(scan, source) : key_last(scan);
     loser_tree_replay(&order, leaf, key, has_record ? leaf : LOSER_ENDED, scan->range.descending);
+}
+
+/* ---- Probing -------------------------------------------------------------------------------- */
+
+/* Whether a key comes before another one, in the scan's direction. */
+static bool scan_is_before(const struct scan_tree *scan, struct key key, struct key other)
+{
+    return scan->range.descending ? key_less(other, key) : key_less(key, other);
+}
+
+/* Passes over the records at hand that come before `key`, older ones of one key among them: by
+ * steps that double, for it is often near, then by halves. */
+static void source_skip(const struct scan_tree *scan, struct scan_source *source, struct key key)
+{
+    const struct record_shape *shape = &scan->range.tree->format.shape;
+    const uint32_t count = source->end - source->begin;
+    uint32_t low = 0; /* records known to come before it */
+    uint32_t high = 1;
+    while (high <= count &&
+           scan_is_before(scan, record_key(shape, source_record_after(scan, source, high - 1)), key)
+    ) {
+        low = high;
+        high = high <= count / 2 ? 2 * high : high + count;
+    }
+    if (high > count) high = count + 1;
+    while (high - low > 1) { /* record number `high`, from 1, does not, or there is none */
+        const uint32_t middle = low + (high - low) / 2;
+        const void *record = source_record_after(scan, source, middle - 1);
+        if (scan_is_before(scan, record_key(shape, record), key)) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    if (scan->range.descending) {
+        source->end -= low;
+    } else {
+        source->begin += low;
+    }
+}
+
+static bool source_is_waiting(const struct scan_source *source)
+{
+    return source->kind == SOURCE_LEVEL && !source_has_record(source) && !source->is_ended;
+}
+
+/* Goes on to `key` in a run of which no record is at hand: in the table being read, or else in the
+ * one that the manifest names. The tables between are passed over, so the next one is not that
+ * table's neighbour. */
+static void source_seek(struct scan_tree *scan, struct scan_source *source, struct key key)
+{
+    struct table_cursor *cursor = source->cursor;
+    assert(source->table != NULL);
+    const struct key edge =
+        scan->range.descending ? source->table->key_min : source->table->key_max;
+    if (scan_is_before(scan, edge, key)) {
+        table_cursor_stop(cursor);
+        source->table = table_first(scan, source->run);
+        source->is_ended = source->table == NULL;
+        source->is_leaping = true;
+        scan->counters.table_seeks += 1;
+        return;
+    }
+    if (cursor->stage == TABLE_CURSOR_IDLE) return; /* it will start at the range's new end */
+
+    const uint32_t leaf = cursor->leaf_index;
+    const uint32_t block = cursor->block_index;
+    if (table_cursor_seek(cursor, key) == PROGRESS_FAILED) {
+        scan->failed = true;
+        return;
+    }
+    /* From one block to the next one the scan may as well have stepped. */
+    const uint32_t steps =
+        scan->range.descending ? block - cursor->block_index : cursor->block_index - block;
+    if (leaf != cursor->leaf_index || steps > 1) source->is_leaping = true;
+    if (leaf == cursor->leaf_index && steps == 1) source->is_leaping = false;
+    scan->counters.block_seeks += leaf != cursor->leaf_index || steps > 0;
+    table_cursor_set_read_ahead(cursor, source->is_leaping ? 0 : SCAN_READ_AHEAD);
+}
+
+static void source_probe(struct scan_tree *scan, struct scan_source *source, struct key key)
+{
+    const bool was_waiting = source_is_waiting(source);
+    source_skip(scan, source, key);
+    if (source_is_waiting(source)) {
+        if (!was_waiting && source->is_last_block) {
+            source->is_ended = true;
+            table_cursor_stop(source->cursor);
+        } else {
+            source_seek(scan, source, key);
+        }
+    }
+    scan->waiting_count -= was_waiting;
+    scan->waiting_count += source_is_waiting(source);
+}
+
+static void source_end(struct scan_source *source)
+{
+    source->begin = source->end;
+    if (source->kind != SOURCE_LEVEL) return;
+    source->is_ended = true;
+    table_cursor_stop(source->cursor);
+}
+
+/* As long as the order is known, only those are touched that come before `key`. */
+void scan_tree_probe(struct scan_tree *scan, struct key key)
+{
+    scan_check_snapshot(scan);
+    scan->counters.probes += 1;
+    struct scan_tree_range *range = &scan->range;
+    struct key *bound = range->descending ? &range->key_max : &range->key_min;
+    if (scan->failed || !scan_is_before(scan, *bound, key)) return;
+
+    *bound = key;
+    if (key_less(range->key_max, range->key_min)) {
+        for (uint32_t number = 0; number < scan->source_count; number += 1)
+            source_end(&scan->sources[number]);
+        scan->waiting_count = 0;
+        scan->has_order = false;
+        scan->advance_top = false;
+        return;
+    }
+    if (!scan->has_order || scan->waiting_count > 0) {
+        for (uint32_t number = 0; number < scan->source_count; number += 1)
+            source_probe(scan, &scan->sources[number], key);
+        scan->has_order = false;
+        assert(!scan->advance_top);
+        return;
+    }
+    /* Ends: each turn passes a record. */
+    while (scan->losers[0] != LOSER_ENDED && scan_is_before(scan, scan->loser_keys[0], key)) {
+        scan->advance_top = false;
+        source_probe(scan, &scan->sources[scan->losers[0]], key);
+        order_replay(scan);
+    }
 }
 
 /* ---- The unsorted records ------------------------------------------------------------------- */
@@ -415,6 +571,7 @@ enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tre
     assert(tree_snapshot_is_held(tree, range->snapshot));
     scan->range = *range;
     scan->reads_memory = tree_snapshot_is_newest(tree, range->snapshot);
+    scan->counters = (struct scan_counters){0};
     scan->source_count = 0;
     scan->has_order = false;
     scan->waiting_count = 0;
@@ -430,14 +587,6 @@ enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tre
     source_add_levels(scan);
     scan->open = source_take_cursors(scan);
     return scan->open ? TACTUS_OK : TACTUS_LIMIT;
-}
-
-/* No beat may end under a scan: then its tables might be gone, and its memory tables others. */
-static void scan_check_snapshot(const struct scan_tree *scan)
-{
-    assert(scan->open);
-    assert(tree_snapshot_is_held(scan->range.tree, scan->range.snapshot));
-    assert(scan->reads_memory == tree_snapshot_is_newest(scan->range.tree, scan->range.snapshot));
 }
 
 /* The winner's record was given out or passed over. */
@@ -472,6 +621,7 @@ enum scan_result scan_tree_next(struct scan_tree *scan, const void **record)
         scan->has_last = true;
         const void *found = source_record(scan, &scan->sources[scan->losers[0]]);
         if (record_is_tombstone(&scan->range.tree->format.shape, found)) continue;
+        scan->counters.records += 1;
         *record = found;
         return SCAN_RECORD;
     }

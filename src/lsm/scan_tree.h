@@ -64,6 +64,15 @@ enum scan_result {
     SCAN_FAILED      /* a block is damaged or cannot be read: the fault says which */
 };
 
+/* What a scan has done since its start. */
+struct scan_counters {
+    uint64_t records;     /* given */
+    uint64_t probes;      /* asked for, those that changed nothing, too */
+    uint64_t blocks;      /* value blocks looked into */
+    uint64_t block_seeks; /* probes that left a run's block for another one of the table ... */
+    uint64_t table_seeks; /* ... or the table for another one: of each run by itself */
+};
+
 struct scan_source;
 
 struct scan_tree {
@@ -76,7 +85,8 @@ struct scan_tree {
     uint32_t loser_count_max;
     struct scan_pool *pool; /* borrowed */
 
-    struct scan_tree_range range;
+    struct scan_tree_range range; /* what is left of it: a probe narrows it */
+    struct scan_counters counters;
     uint32_t source_count;
     bool reads_memory;      /* the snapshot is the newest */
     bool has_order;         /* the loser tree is made of the records that are at hand now */
@@ -108,6 +118,14 @@ enum tactus_status scan_tree_start(struct scan_tree *scan, const struct scan_tre
 
 /* The next record; borrowed until the next call of any function with this scan. */
 enum scan_result scan_tree_next(struct scan_tree *scan, const void **record);
+
+/* "No record before `key`, in the scan's direction, is of interest": goes on to the first one at
+ * `key` or behind it. Of what lies between nothing is read but what was asked for already: where
+ * the block at hand does not reach so far, each run is searched anew, in the leaf at hand, from its
+ * root, or in the manifest. Does nothing if the scan is there already, or beyond; a key beyond the
+ * range ends the scan. At any point between start and stop, also after SCAN_READ_AGAIN. Waits for
+ * nothing: scan_tree_next() says what to do then. */
+void scan_tree_probe(struct scan_tree *scan, struct key key);
 
 /* After SCAN_READ_AGAIN: fetches what is missing, for all levels side by side.
  * PROGRESS_WAIT: grid_wait(), then again. PROGRESS_DONE: scan_tree_next() has more to say. */

@@ -377,6 +377,32 @@ static const char *table_cursor_bounds_fault(const struct table_cursor *cursor)
     );
 }
 
+/* What a descending cursor looks for lies below the leaf at hand: the last block of the leaf before
+ * is it, if there is one that is not stale. */
+static const char *table_cursor_leaf_before(struct table_cursor *cursor)
+{
+    if (table_cursor_blocks_before(cursor, cursor->leaf_index, 0) <=
+        table_cursor_first_live(cursor)) {
+        cursor->stage = TABLE_CURSOR_END;
+        return table_leaf_bound_fault(
+            cursor->root->data, cursor->format, &cursor->info, cursor->leaf_index
+        );
+    }
+    table_cursor_unref(cursor, &cursor->leaf);
+    table_cursor_enter_leaf(cursor, cursor->leaf_index - 1);
+    return NULL;
+}
+
+/* The block that comes next was found in the leaf at hand. */
+static const char *table_cursor_enter_block(struct table_cursor *cursor)
+{
+    const uint64_t block =
+        table_cursor_blocks_before(cursor, cursor->leaf_index, cursor->block_index);
+    const bool is_stale = block < table_cursor_first_live(cursor);
+    cursor->stage = is_stale ? TABLE_CURSOR_END : TABLE_CURSOR_VALUE;
+    return is_stale ? table_cursor_bounds_fault(cursor) : NULL;
+}
+
 static const char *table_cursor_leaf(struct table_cursor *cursor)
 {
     const uint8_t *root = cursor->root->data;
@@ -392,20 +418,9 @@ static const char *table_cursor_leaf(struct table_cursor *cursor)
     cursor->is_positioned = true;
     cursor->block_index = cursor->descending ? count - 1 : 0;
     if (!is_positioned && !table_cursor_position(cursor, count)) {
-        if (table_cursor_blocks_before(cursor, cursor->leaf_index, 0) <=
-            table_cursor_first_live(cursor)) {
-            cursor->stage = TABLE_CURSOR_END;
-            return table_leaf_bound_fault(root, cursor->format, &cursor->info, cursor->leaf_index);
-        }
-        table_cursor_unref(cursor, &cursor->leaf);
-        table_cursor_enter_leaf(cursor, cursor->leaf_index - 1);
-        return NULL;
+        return table_cursor_leaf_before(cursor);
     }
-    const uint64_t block =
-        table_cursor_blocks_before(cursor, cursor->leaf_index, cursor->block_index);
-    const bool is_stale = block < table_cursor_first_live(cursor);
-    cursor->stage = is_stale ? TABLE_CURSOR_END : TABLE_CURSOR_VALUE;
-    return is_stale ? table_cursor_bounds_fault(cursor) : NULL;
+    return table_cursor_enter_block(cursor);
 }
 
 static struct grid_read *table_cursor_value_read(struct table_cursor *cursor, uint32_t index)
@@ -574,6 +589,123 @@ void table_cursor_next(struct table_cursor *cursor)
     /* The root stays at hand until stop: it names the filter blocks. */
     cursor->finished_count = 3 + table_root_decode(cursor->root->data).filter_count;
     cursor->stage = TABLE_CURSOR_END;
+}
+
+/* Gives up the reads of `count` value blocks, from the one at hand, or waited for, on. */
+static void table_cursor_skip_reads(struct table_cursor *cursor, uint32_t count)
+{
+    count = min_u32(count, cursor->reads_count);
+    for (uint32_t steps = 0; steps < count; steps += 1) {
+        const uint32_t index = table_cursor_step(cursor, cursor->block_index, steps);
+        grid_read_cancel(cursor->grid, table_cursor_value_read(cursor, index));
+    }
+    cursor->reads_count -= count;
+}
+
+/* Goes on to leaf `index`, which lies behind the one that is at hand or waited for. */
+static void table_cursor_skip_to_leaf(struct table_cursor *cursor, uint32_t index)
+{
+    assert(index != cursor->leaf_index);
+    if (cursor->leaf == NULL) {
+        assert(!cursor->next_leaf_started);
+        grid_read_cancel(cursor->grid, table_cursor_index_read(cursor));
+    }
+    if (cursor->next_leaf_started && index != table_cursor_step(cursor, cursor->leaf_index, 1)) {
+        grid_read_cancel(cursor->grid, &cursor->index_reads[1 - cursor->index_current]);
+        cursor->next_leaf_started = false;
+    }
+    table_cursor_unref(cursor, &cursor->leaf);
+    cursor->is_positioned = false;
+    table_cursor_enter_leaf(cursor, index);
+}
+
+/* The leaf where cursor->key lies, if the table has it. Descending, it may be the one before: the
+ * root does not know where a leaf begins. */
+static uint32_t table_cursor_find_leaf(const struct table_cursor *cursor)
+{
+    const uint8_t *root = cursor->root->data;
+    const uint32_t leaf_count = table_root_decode(root).leaf_count;
+    return min_u32(table_root_find(root, cursor->format, cursor->key), leaf_count - 1);
+}
+
+/* While a leaf is waited for. */
+static void table_cursor_seek_leaf(struct table_cursor *cursor)
+{
+    const uint32_t index = table_cursor_find_leaf(cursor);
+    if (index == cursor->leaf_index) {
+        cursor->is_positioned = false; /* the block is found once the leaf has come */
+    } else if (cursor->descending == (index < cursor->leaf_index)) {
+        table_cursor_skip_to_leaf(cursor, index);
+    }
+}
+
+/* While a leaf is at hand, and a block of it, or the read of that. */
+static const char *table_cursor_seek_block(struct table_cursor *cursor)
+{
+    const uint8_t *leaf = cursor->leaf->data;
+    const struct table_format *format = cursor->format;
+    const uint32_t count = table_leaf_count(leaf);
+    const struct table_leaf_entry entry = table_leaf_entry_at(leaf, format, cursor->block_index);
+    const bool is_reached = cursor->descending ? !key_less(cursor->key, entry.key_min)
+                                               : !key_less(entry.key_max, cursor->key);
+    if (is_reached) return NULL;
+
+    table_cursor_unref(cursor, &cursor->value);
+    cursor->records = NULL;
+    cursor->count = 0;
+    const struct key lowest = table_leaf_entry_at(leaf, format, 0).key_min;
+    const bool is_in_leaf = cursor->descending ? !key_less(cursor->key, lowest)
+                                               : table_leaf_find(leaf, format, cursor->key) < count;
+    if (is_in_leaf) {
+        const uint32_t from = cursor->block_index;
+        const bool is_found = table_cursor_position(cursor, count);
+        const uint32_t to = cursor->block_index;
+        assert(is_found && (cursor->descending ? to < from : to > from));
+        cursor->block_index = from;
+        table_cursor_skip_reads(cursor, cursor->descending ? from - to : to - from);
+        cursor->block_index = to;
+        return table_cursor_enter_block(cursor);
+    }
+    table_cursor_skip_reads(cursor, UINT32_MAX);
+    const uint32_t index = table_cursor_find_leaf(cursor);
+    if (index == cursor->leaf_index) return table_cursor_leaf_before(cursor);
+    table_cursor_skip_to_leaf(cursor, index);
+    return NULL;
+}
+
+enum progress table_cursor_seek(struct table_cursor *cursor, struct key key)
+{
+    assert(cursor->stage != TABLE_CURSOR_IDLE);
+    assert(cursor->stage != TABLE_CURSOR_FAILED);
+    const bool is_ahead =
+        cursor->descending ? key_less(key, cursor->key) : key_less(cursor->key, key);
+    if (!is_ahead || cursor->stage == TABLE_CURSOR_END) return PROGRESS_DONE;
+
+    cursor->key = key;
+    cursor->finished_count = 0;
+    const bool is_beyond = cursor->descending ? key_less(key, cursor->info.key_min)
+                                              : key_less(cursor->info.key_max, key);
+    if (is_beyond) {
+        table_cursor_stop(cursor);
+        cursor->stage = TABLE_CURSOR_END;
+        return PROGRESS_DONE;
+    }
+    if (cursor->stage == TABLE_CURSOR_LEAF) table_cursor_seek_leaf(cursor);
+    if (cursor->leaf == NULL) return PROGRESS_DONE; /* else the leaf, or the root, is on its way */
+
+    const struct grid_read leaf_read = *table_cursor_index_read(cursor); /* for the fault */
+    const char *fault = table_cursor_seek_block(cursor);
+    if (fault == NULL) return PROGRESS_DONE;
+    cursor->status = table_corrupt(cursor->grid, &leaf_read, fault);
+    cursor->stage = TABLE_CURSOR_FAILED;
+    return PROGRESS_FAILED;
+}
+
+void table_cursor_set_read_ahead(struct table_cursor *cursor, uint32_t read_ahead)
+{
+    assert(cursor->stage != TABLE_CURSOR_IDLE);
+    assert(read_ahead <= TABLE_READ_AHEAD_MAX);
+    cursor->read_ahead = read_ahead;
 }
 
 /* Copies are not among them: none are written yet, so what a reference calls one is anybody's

@@ -100,6 +100,7 @@ struct table_cursor_options {
 /* Steps over the value blocks of one table.
  *
  *   start --> advance ... READY --> next --> advance ... READY --> ... --> END --> stop
+ *                           '-----> seek --> advance ...
  *
  * Ascending, the first block is the first one with key_max >= key, so it may hold records below
  * key; descending, the last one with key_min <= key. Who wants fewer records than the block's
@@ -149,6 +150,18 @@ bool table_cursor_is_end(const struct table_cursor *cursor);
 
 /* Leaves the block that is READY and starts on the next one; sets cursor->finished_count. */
 void table_cursor_next(struct table_cursor *cursor);
+
+/* "Nothing before `key`, in the cursor's direction, is of interest": goes on to the block that a
+ * cursor started at `key` would begin with, or to END, without reading what lies between; what was
+ * asked for of that is given up. Does nothing if the block at hand, or the one that is waited for,
+ * is that very one or lies behind it: a cursor never goes back. At any stage but IDLE and FAILED;
+ * it starts no read but that of a leaf. Whoever counts finished blocks does not seek.
+ * FAILED: as of table_cursor_advance(). */
+enum progress table_cursor_seek(struct table_cursor *cursor, struct key key);
+
+/* From here on so many value blocks are asked for before they are needed; what is under way stays.
+ * At any stage but IDLE. */
+void table_cursor_set_read_ahead(struct table_cursor *cursor, uint32_t read_ahead);
 
 /* The address of block `index` of the finished_count ones that the last next() has left behind for
  * good, in the order in which they were acquired and a compaction releases them: the value block;

@@ -419,6 +419,305 @@ TEST(scan_tree, may_stop_while_it_waits)
     end();
 }
 
+static void probe(uint64_t id)
+{
+    scan_tree_probe(&fixture.scan, key_of(id, options.usage == TREE_INDEX ? 1 : 0));
+}
+
+static void reopen(void)
+{
+    lsm_fixture_end(&fixture);
+    lsm_fixture_begin(&fixture, disk, &options); /* with an empty cache */
+    EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
+}
+
+/* Ids 1 to 60 in all kinds of sources: a third in level 0, a third in the immutable table, a third
+ * in two runs of the mutable one and unsorted. Some were overwritten where they lie, some are
+ * removed in a newer place. */
+static void fill_all_sources(void)
+{
+    for (uint64_t id = 3; id <= 30; id += 3)
+        put(id, id * 10);
+    beat();
+    for (uint64_t id = 33; id <= 60; id += 3)
+        put(id, id * 10);
+    bar(false);
+    bar(false);
+    for (uint64_t id = 1; id <= 30; id += 3)
+        put(id, id * 10);
+    beat();
+    for (uint64_t id = 31; id <= 60; id += 3)
+        put(id, id * 10);
+    bar(false);
+    for (uint64_t id = 2; id <= 20; id += 3)
+        put(id, id * 10);
+    remove_id(21);
+    put(59, 7); /* so that the next run does not join this one */
+    beat();
+    for (uint64_t id = 23; id <= 44; id += 3)
+        put(id, id * 10);
+    remove_id(22);
+    beat();
+    for (uint64_t id = 47; id <= 59; id += 3) {
+        put(id, 1);
+        put(id, 2);
+        put(id, id * 10);
+    }
+    remove_id(24);
+    put(25, 9);
+    remove_id(25);
+    EXPECT(fixture.tree.mutable->run_count == 2 && fixture.tree.immutable->run_count > 0);
+    EXPECT(tree_table_count(&fixture.tree, 0) == 1);
+}
+
+static bool is_removed(uint64_t id)
+{
+    return id == 21 || id == 22 || id == 24 || id == 25;
+}
+
+/* Every step there is: after `from` was given, to `to`, both ways. */
+TEST(scan_tree, that_is_probed_goes_on_there_in_every_source)
+{
+    begin();
+    options.record_max = 20;
+    lsm_fixture_end(&fixture);
+    simulated_disk_free(disk);
+    disk = lsm_fixture_disk(1, &options);
+    lsm_fixture_begin(&fixture, disk, &options);
+    lsm_fixture_create(&fixture);
+    fill_all_sources();
+    for (uint64_t from = 1; from <= 60; from += 1) {
+        if (is_removed(from)) continue;
+        for (uint64_t to = 1; to <= 61; to += 1) {
+            uint64_t wanted = to > from ? to : from + 1;
+            while (is_removed(wanted))
+                wanted += 1;
+            EXPECT(start(from, 60, false) == TACTUS_OK);
+            EXPECT(next() == from * 10);
+            probe(to);
+            EXPECT(next() == (wanted > 60 ? 0 : wanted * 10));
+
+            wanted = to < from ? to : from - 1;
+            while (is_removed(wanted))
+                wanted -= 1;
+            EXPECT(start(1, from, true) == TACTUS_OK);
+            EXPECT(next() == from * 10);
+            probe(to);
+            EXPECT(next() == wanted * 10);
+        }
+    }
+    EXPECT(start(1, 60, false) == TACTUS_OK);
+    probe(30); /* before anything was given, and again, and back */
+    probe(50);
+    probe(40);
+    EXPECT(next() == 500 && next() == 510);
+    probe(61);
+    EXPECT(next() == 0);
+    probe(3);
+    EXPECT(next() == 0);
+    EXPECT(fixture.scan.counters.probes == 5 && fixture.scan.counters.records == 2);
+    end();
+}
+
+/* Big records, so that blocks are many: two a block. */
+static void begin_with_blocks(uint32_t runs_max)
+{
+    options = (struct lsm_fixture_options){
+        .shape = record_shape_object(1984, 8),
+        .usage = TREE_GENERAL,
+        .point_lookups = true,
+        .record_max = 256,
+        .bar_beats = 4,
+        .runs_max = {runs_max},
+        .block_count_max = 16384,
+        .cache_frames = 16,
+    };
+    disk = lsm_fixture_disk(1, &options);
+    lsm_fixture_begin(&fixture, disk, &options);
+    lsm_fixture_create(&fixture);
+}
+
+static void put_object(uint64_t timestamp)
+{
+    uint8_t object[1984] = {0};
+    store_u64(object + 8, timestamp);
+    tree_put(&fixture.tree, object);
+}
+
+/* As many tables of 1,024 objects, 512 blocks each; timestamps from 1 on. Nothing is cached. */
+static void fill_tables(uint64_t count)
+{
+    uint64_t timestamp = 0;
+    for (uint64_t table = 0; table < count; table += 1) {
+        for (uint32_t beats = 0; beats < 4; beats += 1) {
+            for (uint32_t index = 0; index < 256; index += 1) {
+                timestamp += 1;
+                put_object(timestamp);
+            }
+            beat();
+        }
+    }
+    bar(true);
+    reopen();
+}
+
+TEST(scan_tree, that_is_probed_over_a_thousand_blocks_reads_a_handful)
+{
+    begin_with_blocks(1);
+    fill_tables(3);
+    const struct grid_statistics *statistics = &fixture.storage.grid.statistics;
+    const struct scan_counters *counters = &fixture.scan.counters;
+    for (uint32_t way = 0; way < 2; way += 1) {
+        const bool descending = way == 1;
+        reopen();
+        const uint64_t opened = statistics->blocks_read;
+        EXPECT(start(1, 3072, descending) == TACTUS_OK);
+        EXPECT(next() == (descending ? 3072 : 1));
+        const uint64_t before = statistics->blocks_read;
+        EXPECT(counters->blocks == 1 && before - opened == 4);
+        const uint64_t far = descending ? 100 : 2900;
+        probe(far);
+        EXPECT(statistics->blocks_read == before); /* a probe reads nothing by itself */
+        EXPECT(next() == far && counters->blocks == 2 && counters->table_seeks == 1);
+        EXPECT(statistics->blocks_read <= before + 3); /* root, leaf, value block */
+
+        const uint64_t farther = descending ? 80 : 2920; /* ten blocks on, in the leaf at hand */
+        probe(farther);
+        EXPECT(next() == farther && counters->blocks == 3 && counters->block_seeks == 1);
+        EXPECT(statistics->blocks_read <= before + 4);
+        const uint64_t near = descending ? farther - 1 : farther + 1;
+        probe(near);
+        EXPECT(next() == near && counters->blocks <= 4 && counters->table_seeks == 1);
+        probe(descending ? 0 : 4000);
+        EXPECT(next() == 0 && counters->blocks <= 4);
+    }
+    end();
+}
+
+/* A probe may move the range past the end of the table at hand, into a gap, or into a table that is
+ * not its neighbour: the run is not at its end then. */
+TEST(scan_tree, that_is_probed_past_the_end_of_a_table_goes_on_in_another_one)
+{
+    begin();
+    for (uint64_t round = 0; round < 6; round += 1) {
+        for (uint64_t id = 1; id <= 5; id += 1)
+            put(round * 100 + id, round * 100 + id);
+        bar(false);
+    }
+    bar(true);
+    EXPECT(tree_table_count(&fixture.tree, 0) + tree_table_count(&fixture.tree, 1) == 6);
+    for (uint64_t to = 2; to <= 510; to += 1) {
+        const uint64_t place = to % 100 == 0 ? 1 : to % 100;
+        const uint64_t up = place <= 5 ? to / 100 * 100 + place : to / 100 * 100 + 101;
+        const uint64_t down = place <= 5 && to % 100 != 0 ? to
+                              : to % 100 == 0             ? to - 95
+                                                          : to / 100 * 100 + 5;
+        reopen();
+        EXPECT(start(1, 505, false) == TACTUS_OK);
+        if (to % 2 == 0) EXPECT(next() == 1);
+        probe(to);
+        EXPECT(next() == (up > 505 ? 0 : up));
+
+        reopen();
+        EXPECT(start(1, 600, true) == TACTUS_OK);
+        if (to % 2 == 0 && to < 505) EXPECT(next() == 505);
+        probe(to);
+        EXPECT(next() == down);
+    }
+    end();
+}
+
+TEST(scan_tree, may_be_probed_while_it_waits)
+{
+    begin_with_blocks(4);
+    fill_tables(2);
+    const void *record = NULL;
+    for (uint32_t waits = 0; waits < 8; waits += 1) {
+        reopen();
+        EXPECT(start(1, 2048, waits % 2 == 1) == TACTUS_OK);
+        EXPECT(scan_tree_next(&fixture.scan, &record) == SCAN_READ_AGAIN);
+        for (uint32_t wait = 0; wait < waits / 2; wait += 1) {
+            if (scan_tree_advance(&fixture.scan) == PROGRESS_WAIT) grid_wait(&fixture.storage.grid);
+        }
+        probe(waits % 2 == 1 ? 700 : 1400);
+        probe(waits % 2 == 1 ? 300 : 1800);
+        EXPECT(scan_tree_next(&fixture.scan, &record) == SCAN_READ_AGAIN);
+        EXPECT(next() == (waits % 2 == 1 ? 300 : 1800));
+        scan_tree_stop(&fixture.scan);
+        EXPECT(lsm_fixture_pinned(&fixture) == 0);
+    }
+    reopen();
+    EXPECT(start(1, 2048, false) == TACTUS_OK);
+    EXPECT(scan_tree_advance(&fixture.scan) == PROGRESS_WAIT);
+    probe(2049); /* and what it waited for is not wanted any more */
+    EXPECT(scan_tree_advance(&fixture.scan) == PROGRESS_DONE);
+    EXPECT(scan_tree_next(&fixture.scan, &record) == SCAN_END);
+    EXPECT(fixture.scan.counters.blocks == 0);
+    EXPECT(lsm_fixture_pinned(&fixture) == 0);
+    end();
+}
+
+/* The range ends in the block at hand: that it has no more is known without another look. */
+TEST(scan_tree, that_is_probed_past_what_its_block_has_of_the_range_is_at_its_end)
+{
+    begin();
+    for (uint64_t id = 10; id <= 50; id += 10)
+        put(id, id);
+    bar(false);
+    bar(false);
+    const void *record = NULL;
+    EXPECT(start(10, 35, false) == TACTUS_OK);
+    EXPECT(next() == 10);
+    probe(33);
+    EXPECT(scan_tree_next(&fixture.scan, &record) == SCAN_END);
+    EXPECT(fixture.scan.counters.blocks == 1);
+    EXPECT(start(25, 50, true) == TACTUS_OK);
+    EXPECT(next() == 50);
+    scan_tree_probe(&fixture.scan, key_from_u64(27));
+    EXPECT(scan_tree_next(&fixture.scan, &record) == SCAN_END);
+    EXPECT(fixture.scan.counters.blocks == 1);
+    end();
+}
+
+TEST(scan_tree, that_is_probed_steps_over_blocks_without_reading_ahead)
+{
+    begin_with_blocks(1);
+    fill_tables(1);
+    const struct grid_statistics *statistics = &fixture.storage.grid.statistics;
+    EXPECT(start(1, 1024, false) == TACTUS_OK);
+    EXPECT(next() == 1);
+    const uint64_t before = statistics->blocks_read;
+    for (uint64_t id = 21; id <= 101; id += 20) { /* ten blocks a step, in one leaf */
+        probe(id);
+        EXPECT(next() == id);
+    }
+    EXPECT(statistics->blocks_read == before + 5 && fixture.scan.counters.block_seeks == 5);
+    const uint64_t leapt = statistics->blocks_read;
+    for (uint64_t id = 102; id <= 110; id += 1)
+        EXPECT(next() == id);
+    EXPECT(statistics->blocks_read == leapt + 5); /* four more, and one that is read ahead */
+    end();
+}
+
+TEST(scan_tree, that_has_failed_stays_so_when_it_is_probed)
+{
+    begin_with_blocks(1);
+    fill_tables(1);
+    const struct table_info *table = manifest_level_first(&fixture.tree.manifest.levels[0]);
+    const uint64_t offset = layout_block_offset(&fixture.storage.layout, table->address);
+    simulated_disk_flip(disk, offset + 50, 3);
+    reopen();
+    EXPECT(start(1, 1024, false) == TACTUS_OK);
+    probe(500);
+    const void *record = NULL;
+    EXPECT(lsm_fixture_next(&fixture, &record) == SCAN_FAILED);
+    probe(600);
+    probe(5000);
+    EXPECT(scan_tree_next(&fixture.scan, &record) == SCAN_FAILED);
+    EXPECT(scan_tree_advance(&fixture.scan) == PROGRESS_FAILED);
+    end();
+}
+
 /* Two levels' worth of cursors are enough for two scans of one table each, and no more. */
 TEST(scan_tree, that_finds_too_few_cursors_in_the_pool_does_not_begin)
 {

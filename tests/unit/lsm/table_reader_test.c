@@ -148,6 +148,151 @@ TEST(table_reader, a_cursor_may_be_stopped_at_any_stage)
     table_fixture_end(&fixture);
 }
 
+/* The number of the first record of the block at hand; RECORDS at the end. */
+static uint64_t block_at_hand(struct table_cursor *cursor)
+{
+    EXPECT(table_fixture_advance(&fixture, cursor) == PROGRESS_DONE);
+    if (table_cursor_is_end(cursor)) return RECORDS;
+    const struct key key = record_key(&fixture.format.shape, cursor->records);
+    uint64_t block = 0;
+    while (block < RECORDS && !key_equal(key_of(block), key))
+        block += 31;
+    EXPECT(block < RECORDS);
+    return block;
+}
+
+/* Where a cursor starts that has nothing behind it. */
+static uint64_t block_of(struct key key, bool descending)
+{
+    struct table_cursor cursor;
+    cursor_start(&cursor, key, descending);
+    const uint64_t block = block_at_hand(&cursor);
+    table_cursor_stop(&cursor);
+    return block;
+}
+
+/* From anywhere, at any stage, to anywhere: as if it had been started there, but never back. */
+TEST(table_reader, a_cursor_that_seeks_comes_to_the_block_where_it_would_have_started)
+{
+    begin();
+    struct random random;
+    random_init(&random, 7);
+    for (uint32_t round = 0; round < 4000; round += 1) {
+        if (round % 16 == 0) table_fixture_reopen(&fixture);
+        const bool descending = random_chance(&random, 1, 2);
+        struct table_cursor cursor;
+        struct key key = key_of(random_below(&random, RECORDS));
+        uint64_t wanted = block_of(key, descending);
+        cursor_start(&cursor, key, descending);
+        for (uint64_t seeks = random_range(&random, 1, 4); seeks > 0; seeks -= 1) {
+            for (uint64_t waits = random_below(&random, 6); waits > 0; waits -= 1) {
+                if (table_cursor_is_end(&cursor)) break;
+                if (cursor.stage == TABLE_CURSOR_READY && random_chance(&random, 1, 2)) {
+                    table_cursor_next(&cursor);
+                    const bool is_last = wanted == (descending ? 0 : 31 * 150);
+                    wanted = is_last ? RECORDS : descending ? wanted - 31 : wanted + 31;
+                }
+                if (table_cursor_advance(&cursor) == PROGRESS_WAIT &&
+                    random_chance(&random, 1, 2)) {
+                    grid_wait(&fixture.storage.grid);
+                }
+            }
+            key = key_of(random_below(&random, RECORDS));
+            if (random_chance(&random, 1, 3)) key = key_successor(key);
+            if (random_chance(&random, 1, 3)) key = key_predecessor(key);
+            if (random_chance(&random, 1, 50)) key = key_of(descending ? 0 : RECORDS);
+            if (random_chance(&random, 1, 50)) key = descending ? (struct key){0} : key_of(RECORDS);
+            const uint64_t there = block_of(key, descending);
+            const bool is_behind = descending ? there < wanted : there > wanted;
+            if (wanted != RECORDS && (there == RECORDS || is_behind)) wanted = there;
+            EXPECT(table_cursor_seek(&cursor, key) == PROGRESS_DONE);
+        }
+        EXPECT(block_at_hand(&cursor) == wanted);
+        table_cursor_stop(&cursor);
+    }
+    while (fixture.storage.grid.reads_in_flight > 0)
+        grid_wait(&fixture.storage.grid);
+    EXPECT(fixture.storage.grid.cache.pinned_count == 0);
+    table_fixture_end(&fixture);
+}
+
+/* A block, a leaf and a block, or nothing, whichever way: what is jumped over is not read. */
+TEST(table_reader, a_cursor_that_seeks_reads_nothing_that_lies_between)
+{
+    begin();
+    const uint64_t edge = 31 * (uint64_t)fixture.format.geometry.leaf_fanout;
+    for (uint32_t way = 0; way < 2; way += 1) {
+        const bool descending = way == 1;
+        const uint64_t first = descending ? RECORDS - 1 : 0;
+        const uint64_t in_leaf = descending ? edge + 31 * 2 : edge - 31 * 2;
+        const uint64_t in_other = descending ? 31 * 7 : edge + 31 * 7;
+        table_fixture_reopen(&fixture);
+        const struct grid_statistics *statistics = &fixture.storage.grid.statistics;
+        struct table_cursor cursor;
+        cursor_start(&cursor, key_of(first), descending);
+        table_cursor_set_read_ahead(&cursor, 0);
+        (void)block_at_hand(&cursor);
+        EXPECT(statistics->blocks_read == 3); /* root, leaf, value block */
+        EXPECT(table_cursor_seek(&cursor, key_of(in_leaf)) == PROGRESS_DONE);
+        EXPECT(block_at_hand(&cursor) == in_leaf && statistics->blocks_read == 4);
+        EXPECT(table_cursor_seek(&cursor, key_of(in_leaf)) == PROGRESS_DONE);
+        EXPECT(block_at_hand(&cursor) == in_leaf && statistics->blocks_read == 4);
+        EXPECT(table_cursor_seek(&cursor, key_of(in_other)) == PROGRESS_DONE);
+        EXPECT(block_at_hand(&cursor) == in_other && statistics->blocks_read == 6);
+        EXPECT(table_cursor_seek(&cursor, key_of(first)) == PROGRESS_DONE); /* behind it */
+        EXPECT(block_at_hand(&cursor) == in_other && statistics->blocks_read == 6);
+        const struct key beyond = descending ? (struct key){0} : key_of(RECORDS);
+        EXPECT(table_cursor_seek(&cursor, beyond) == PROGRESS_DONE);
+        EXPECT(table_cursor_is_end(&cursor) && statistics->blocks_read == 6);
+        EXPECT(fixture.storage.grid.cache.pinned_count == 0);
+        table_cursor_stop(&cursor);
+    }
+    table_fixture_end(&fixture);
+}
+
+/* The leaf that follows is on its way, and the place in it where the cursor goes on is another one
+ * than its edge. */
+TEST(table_reader, a_cursor_that_seeks_while_it_waits_for_a_leaf_finds_its_block_there)
+{
+    begin();
+    const uint64_t edge = 31 * (uint64_t)fixture.format.geometry.leaf_fanout;
+    for (uint32_t way = 0; way < 2; way += 1) {
+        const bool descending = way == 1;
+        const uint64_t place = descending ? 31 * 7 : edge + 31 * 7;
+        table_fixture_reopen(&fixture);
+        struct table_cursor cursor;
+        cursor_start(&cursor, key_of(descending ? edge : edge - 1), descending);
+        table_cursor_set_read_ahead(&cursor, 0);
+        (void)block_at_hand(&cursor);
+        table_cursor_next(&cursor);
+        EXPECT(cursor.stage == TABLE_CURSOR_LEAF);
+        EXPECT(table_cursor_seek(&cursor, key_of(place)) == PROGRESS_DONE);
+        EXPECT(block_at_hand(&cursor) == place);
+        EXPECT(fixture.storage.grid.statistics.blocks_read == 5); /* 3, the leaf, the block */
+        table_cursor_stop(&cursor);
+    }
+    table_fixture_end(&fixture);
+}
+
+/* What was read ahead and is jumped to is used; what was jumped over is given up. */
+TEST(table_reader, a_cursor_that_seeks_keeps_what_it_read_ahead)
+{
+    begin();
+    table_fixture_reopen(&fixture);
+    const struct grid_statistics *statistics = &fixture.storage.grid.statistics;
+    struct table_cursor cursor;
+    cursor_start(&cursor, key_of(0), false);
+    (void)block_at_hand(&cursor);
+    EXPECT(statistics->blocks_read == 5 && cursor.reads_count == 3);
+    table_cursor_set_read_ahead(&cursor, 0);
+    EXPECT(table_cursor_seek(&cursor, key_of(31 * 2 + 3)) == PROGRESS_DONE);
+    EXPECT(cursor.reads_count == 1);
+    EXPECT(block_at_hand(&cursor) == 31 * 2 && statistics->blocks_read == 5);
+    table_cursor_stop(&cursor);
+    EXPECT(fixture.storage.grid.cache.pinned_count == 0);
+    table_fixture_end(&fixture);
+}
+
 TEST(table_reader, a_damaged_block_is_corrupt_and_named)
 {
     begin();
