@@ -200,7 +200,9 @@ static void source_cursor_start(const struct scan_tree *scan, struct scan_source
         .info = source->table,
         .key = scan->range.descending ? scan->range.key_max : scan->range.key_min,
         .descending = scan->range.descending,
+        .is_bounded = true,
         .read_ahead = source->is_leaping ? 0 : SCAN_READ_AHEAD,
+        .key_end = scan->range.descending ? scan->range.key_min : scan->range.key_max,
     };
     table_cursor_start(source->cursor, &options);
 }

@@ -463,7 +463,7 @@ const char *table_value_size_fault(
     return NULL;
 }
 
-const char *table_value_fault(
+const char *table_value_place_fault(
     const uint8_t *block, const struct table_format *format, const struct table_range *range
 )
 {
@@ -471,12 +471,20 @@ const char *table_value_fault(
     if (fault != NULL) return fault;
 
     const struct record_shape *shape = &format->shape;
-    const uint32_t count = table_value_count(block);
     const uint8_t *records = table_value_records(block);
-    const uint8_t *last = records + (uint64_t)(count - 1) * shape->record_size;
-    fault = table_range_fault(range, record_key(shape, records), record_key(shape, last));
+    const uint8_t *last = records + (uint64_t)(table_value_count(block) - 1) * shape->record_size;
+    return table_range_fault(range, record_key(shape, records), record_key(shape, last));
+}
+
+const char *table_value_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_range *range
+)
+{
+    const char *fault = table_value_place_fault(block, format, range);
     if (fault != NULL) return fault;
-    if (!format->kernels->is_sorted(shape, records, count)) {
+
+    const uint32_t count = table_value_count(block);
+    if (!format->kernels->is_sorted(&format->shape, table_value_records(block), count)) {
         return "records of a value block do not ascend";
     }
     return NULL;
@@ -502,11 +510,22 @@ const char *table_leaf_size_fault(
     return NULL;
 }
 
-const char *table_leaf_fault(
+const char *table_leaf_place_fault(
     const uint8_t *block, const struct table_format *format, const struct table_range *range
 )
 {
     const char *fault = table_leaf_size_fault(block, format, range);
+    if (fault != NULL) return fault;
+    const struct key key_min = table_leaf_entry_at(block, format, 0).key_min;
+    const uint32_t last = table_leaf_count(block) - 1;
+    return table_range_fault(range, key_min, table_leaf_entry_at(block, format, last).key_max);
+}
+
+const char *table_leaf_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_range *range
+)
+{
+    const char *fault = table_leaf_place_fault(block, format, range);
     if (fault != NULL) return fault;
 
     const uint32_t count = table_leaf_count(block);
@@ -520,8 +539,7 @@ const char *table_leaf_fault(
         }
         before = entry.key_max;
     }
-    const struct key key_min = table_leaf_entry_at(block, format, 0).key_min;
-    return table_range_fault(range, key_min, before);
+    return NULL;
 }
 
 const char *table_root_size_fault(
@@ -566,21 +584,35 @@ static bool table_reference_is_sane(
            reference.copy_address <= format->block_count_max;
 }
 
-const char *table_root_fault(
+const char *table_root_place_fault(
     const uint8_t *block, const struct table_format *format, const struct table_info *info
 )
 {
     const char *fault = table_root_size_fault(block, format, info);
     if (fault != NULL) return fault;
+    const uint32_t last = table_root_decode(block).leaf_count - 1;
+    if (!key_equal(table_root_entry_at(block, format, last).key_max, info->key_max)) {
+        return "table ends at another key than the manifest says";
+    }
+    if (!info->is_trimmed &&
+        key_less(table_root_entry_at(block, format, 0).key_max, info->key_min)) {
+        return "entries of a root do not ascend";
+    }
+    return NULL;
+}
+
+const char *table_root_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_info *info
+)
+{
+    const char *fault = table_root_place_fault(block, format, info);
+    if (fault != NULL) return fault;
 
     const struct table_root root = table_root_decode(block);
     for (uint32_t index = 0; index < root.leaf_count; index += 1) {
         const struct table_root_entry entry = table_root_entry_at(block, format, index);
-        const struct key before =
-            index > 0 ? table_root_entry_at(block, format, index - 1).key_max : info->key_min;
-        const bool ascends = index > 0 ? key_less(before, entry.key_max)
-                                       : info->is_trimmed || !key_less(entry.key_max, before);
-        if (!ascends) {
+        if (index > 0 &&
+            !key_less(table_root_entry_at(block, format, index - 1).key_max, entry.key_max)) {
             return "entries of a root do not ascend";
         }
         if (!table_reference_is_sane(entry.reference, format)) {
@@ -591,11 +623,6 @@ const char *table_root_fault(
         if (!table_reference_is_sane(table_root_filter_at(block, format, index), format)) {
             return "address of a filter block is out of range";
         }
-    }
-    if (!key_equal(
-            table_root_entry_at(block, format, root.leaf_count - 1).key_max, info->key_max
-        )) {
-        return "table ends at another key than the manifest says";
     }
     return NULL;
 }

@@ -125,6 +125,19 @@ const char *table_value_size_fault(
     const uint8_t *block, const struct table_format *format, const struct table_range *range
 );
 
+/* The O(1) part that depends on who names the block: its counts, its sizes, and the keys where it
+ * begins and ends. With it a block that was checked whole before, whoever named it then, is as good
+ * as checked whole again. */
+const char *table_root_place_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_info *info
+);
+const char *table_leaf_place_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_range *range
+);
+const char *table_value_place_fault(
+    const uint8_t *block, const struct table_format *format, const struct table_range *range
+);
+
 /* What the root says of its leaf, and a leaf of its value block. The index block was checked. */
 struct table_range table_root_range_at(
     const uint8_t *block,

@@ -244,7 +244,9 @@ void table_cursor_start(struct table_cursor *cursor, const struct table_cursor_o
         .info = *options->info,
         .key = options->key,
         .descending = options->descending,
+        .is_bounded = options->is_bounded,
         .read_ahead = options->read_ahead,
+        .key_end = options->key_end,
         .stage = TABLE_CURSOR_END,
     };
     if (!options->descending) {
@@ -311,7 +313,9 @@ static const char *table_cursor_root(struct table_cursor *cursor)
 {
     cursor->root = table_take_frame(table_cursor_index_read(cursor));
     const uint8_t *block = cursor->root->data;
-    const char *fault = table_root_fault(block, cursor->format, &cursor->info);
+    const char *fault = block_frame_is_checked(cursor->root)
+                            ? table_root_place_fault(block, cursor->format, &cursor->info)
+                            : table_root_fault(block, cursor->format, &cursor->info);
     if (fault != NULL) return fault;
     block_frame_note_checked(cursor->root);
 
@@ -409,7 +413,9 @@ static const char *table_cursor_leaf(struct table_cursor *cursor)
     cursor->leaf = table_take_frame(table_cursor_index_read(cursor));
     const struct table_range range =
         table_root_range_at(root, cursor->format, &cursor->info, cursor->leaf_index);
-    const char *fault = table_leaf_fault(cursor->leaf->data, cursor->format, &range);
+    const char *fault = block_frame_is_checked(cursor->leaf)
+                            ? table_leaf_place_fault(cursor->leaf->data, cursor->format, &range)
+                            : table_leaf_fault(cursor->leaf->data, cursor->format, &range);
     if (fault != NULL) return fault;
     block_frame_note_checked(cursor->leaf);
 
@@ -428,6 +434,27 @@ static struct grid_read *table_cursor_value_read(struct table_cursor *cursor, ui
     return &cursor->reads[index % COUNT_OF(cursor->reads)];
 }
 
+/* Whether what lies behind the block that comes so many after the one that is due may be wanted. */
+static bool table_cursor_goes_on(const struct table_cursor *cursor, uint32_t count)
+{
+    if (!cursor->is_bounded) return true;
+    const uint32_t index = table_cursor_step(cursor, cursor->block_index, count);
+    const struct table_leaf_entry entry =
+        table_leaf_entry_at(cursor->leaf->data, cursor->format, index);
+    return cursor->descending ? key_less(cursor->key_end, entry.key_min)
+                              : key_less(entry.key_max, cursor->key_end);
+}
+
+/* Whether block `index` of the leaf at hand lies wholly behind what is of interest. */
+static bool table_cursor_is_beyond(const struct table_cursor *cursor, uint32_t index)
+{
+    if (!cursor->is_bounded) return false;
+    const struct table_leaf_entry entry =
+        table_leaf_entry_at(cursor->leaf->data, cursor->format, index);
+    return cursor->descending ? key_less(entry.key_max, cursor->key_end)
+                              : key_less(cursor->key_end, entry.key_min);
+}
+
 /* Asks for the block that is due and those after it, and behind a leaf's last one for the next
  * leaf. At most read_ahead + 1 turns. */
 static void table_cursor_read_ahead(struct table_cursor *cursor)
@@ -440,7 +467,9 @@ static void table_cursor_read_ahead(struct table_cursor *cursor)
     const uint32_t left =
         cursor->descending ? cursor->block_index + 1 - lowest : count - cursor->block_index;
     while (cursor->reads_count < min_u32(left, 1 + cursor->read_ahead)) {
-        const uint32_t index = table_cursor_step(cursor, cursor->block_index, cursor->reads_count);
+        const uint32_t asked = cursor->reads_count;
+        const uint32_t index = table_cursor_step(cursor, cursor->block_index, asked);
+        if (asked > 0 && table_cursor_is_beyond(cursor, index)) return;
         const struct table_leaf_entry entry =
             table_leaf_entry_at(cursor->leaf->data, cursor->format, index);
         const struct block_reference reference = {
@@ -453,6 +482,7 @@ static void table_cursor_read_ahead(struct table_cursor *cursor)
     const uint32_t leaf_count = table_root_decode(cursor->root->data).leaf_count;
     if (cursor->read_ahead == 0 || cursor->reads_count < left || cursor->next_leaf_started) return;
     if (is_last_leaf || !table_cursor_has_more(cursor, cursor->leaf_index, leaf_count)) return;
+    if (!table_cursor_goes_on(cursor, left - 1)) return;
     struct grid_read *read = &cursor->index_reads[1 - cursor->index_current];
     table_cursor_read_leaf(cursor, read, table_cursor_step(cursor, cursor->leaf_index, 1));
     cursor->next_leaf_started = true;
@@ -478,9 +508,10 @@ static const char *table_cursor_clip(struct table_cursor *cursor)
     return NULL;
 }
 
-/* Records are checked whole even if they were before: what a compaction merges, and what a scan
- * puts in order, must ascend from block to block, too, and in a damaged table another parent, with
- * another key range, may have named the same block. Root and leaf likewise. */
+/* Even of a block that was checked before it is asked where its keys begin and end: what a
+ * compaction merges, and what a scan puts in order, must ascend from block to block, too, and in a
+ * damaged table another parent, with another key range, may have named the same block. Root and
+ * leaf likewise. */
 static const char *table_cursor_value(struct table_cursor *cursor)
 {
     cursor->value = table_take_frame(table_cursor_value_read(cursor, cursor->block_index));
@@ -492,7 +523,9 @@ static const char *table_cursor_value(struct table_cursor *cursor)
         cursor->block_index
     );
     const uint8_t *block = cursor->value->data;
-    const char *fault = table_value_fault(block, cursor->format, &range);
+    const char *fault = block_frame_is_checked(cursor->value)
+                            ? table_value_place_fault(block, cursor->format, &range)
+                            : table_value_fault(block, cursor->format, &range);
     if (fault == NULL) fault = table_cursor_bounds_fault(cursor);
     if (fault != NULL) return fault;
     block_frame_note_checked(cursor->value);
@@ -531,7 +564,13 @@ enum progress table_cursor_advance(struct table_cursor *cursor)
     assert(cursor->stage != TABLE_CURSOR_IDLE);
     assert(cursor->stage != TABLE_CURSOR_FAILED);
     while (cursor->stage != TABLE_CURSOR_READY && cursor->stage != TABLE_CURSOR_END) {
-        if (cursor->stage == TABLE_CURSOR_VALUE) table_cursor_read_ahead(cursor);
+        if (cursor->stage == TABLE_CURSOR_VALUE) {
+            if (table_cursor_is_beyond(cursor, cursor->block_index)) {
+                cursor->stage = TABLE_CURSOR_END;
+                break;
+            }
+            table_cursor_read_ahead(cursor);
+        }
         struct grid_read *read = table_cursor_awaited(cursor);
         if (read->stage != IO_DONE) return PROGRESS_WAIT;
 
@@ -563,10 +602,9 @@ void table_cursor_next(struct table_cursor *cursor)
     assert(cursor->reads_count > 0);
     const uint32_t count = table_leaf_count(cursor->leaf->data);
     const uint32_t leaf_count = table_root_decode(cursor->root->data).leaf_count;
-    const bool is_lowest = table_cursor_is_lowest(cursor);
-    const bool has_block = !is_lowest && table_cursor_has_more(cursor, cursor->block_index, count);
-    const bool has_leaf =
-        !is_lowest && table_cursor_has_more(cursor, cursor->leaf_index, leaf_count);
+    const bool is_last = table_cursor_is_lowest(cursor) || !table_cursor_goes_on(cursor, 0);
+    const bool has_block = !is_last && table_cursor_has_more(cursor, cursor->block_index, count);
+    const bool has_leaf = !is_last && table_cursor_has_more(cursor, cursor->leaf_index, leaf_count);
 
     cursor->finished_value = cursor->value->address;
     cursor->finished_count = 1;

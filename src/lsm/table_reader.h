@@ -95,6 +95,8 @@ struct table_cursor_options {
     struct key key;                /* where to start */
     bool descending;
     uint32_t read_ahead; /* value blocks asked for before they are needed; up to the maximum */
+    bool is_bounded;     /* blocks that lie wholly behind key_end are no part of it ... */
+    struct key key_end;  /* ... the last key of interest, in the direction */
 };
 
 /* Steps over the value blocks of one table.
@@ -105,14 +107,16 @@ struct table_cursor_options {
  * Ascending, the first block is the first one with key_max >= key, so it may hold records below
  * key; descending, the last one with key_min <= key. Who wants fewer records than the block's
  * slices it with the kernels' bounds. Records below the table's own key_min are no part of any
- * block, and blocks that hold no others are never read. */
+ * block, and blocks that hold no others are never read; nor are those behind key_end. */
 struct table_cursor {
     const struct table_format *format;
     struct grid *grid;
     struct table_info info;
     struct key key;
     bool descending;
+    bool is_bounded;
     uint32_t read_ahead;
+    struct key key_end;
 
     uint8_t stage;
     enum tactus_status status;

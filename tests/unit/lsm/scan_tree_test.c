@@ -699,6 +699,29 @@ TEST(scan_tree, that_is_probed_steps_over_blocks_without_reading_ahead)
     end();
 }
 
+/* Blocks are two records, leaves many blocks: of a range no block is read but its own. */
+TEST(scan_tree, reads_nothing_ahead_that_lies_behind_its_range)
+{
+    begin_with_blocks(1);
+    fill_tables(1);
+    const struct grid_statistics *statistics = &fixture.storage.grid.statistics;
+    const uint64_t fanout = fixture.tree.format.geometry.leaf_fanout;
+    const uint64_t firsts[] = {101, 2 * fanout - 3};
+    for (uint32_t round = 0; round < 8; round += 1) {
+        const uint64_t first = firsts[round / 4]; /* the second ends with a leaf, if it is long */
+        const uint64_t count = round % 4 < 2 ? 2 : 4;
+        reopen();
+        const uint64_t opened = statistics->blocks_read;
+        EXPECT(start(first, first + count - 1, round % 2 == 1) == TACTUS_OK);
+        for (uint64_t index = 0; index < count; index += 1)
+            EXPECT(next() == (round % 2 == 1 ? first + count - 1 - index : first + index));
+        EXPECT(next() == 0);
+        EXPECT(statistics->blocks_read - opened == 2 + count / 2); /* root, leaf, value blocks */
+        EXPECT(lsm_fixture_pinned(&fixture) == 0);
+    }
+    end();
+}
+
 TEST(scan_tree, that_has_failed_stays_so_when_it_is_probed)
 {
     begin_with_blocks(1);

@@ -299,6 +299,42 @@ TEST(table_layout, keys_that_do_not_ascend_are_a_fault)
     EXPECT(table_root_fault(block, &format, &info) != NULL);
 }
 
+/* Where a block's keys begin and end, and how many they are, is asked of each that names it. What
+ * lies between is the same whoever does. */
+TEST(table_layout, the_place_of_a_block_is_its_counts_and_where_it_begins_and_ends)
+{
+    begin(100000);
+    struct table_range range = value_block(4);
+    store_u64(block + BLOCK_HEADER_SIZE + 16, 30); /* not a matter of place */
+    EXPECT(table_value_place_fault(block, &format, &range) == NULL);
+    range.count = 5;
+    EXPECT(table_value_place_fault(block, &format, &range) != NULL);
+    range.count = 4;
+    range.key_max = key_successor(range.key_max);
+    EXPECT(table_value_place_fault(block, &format, &range) != NULL);
+
+    begin(100000);
+    range = leaf(4);
+    store_u64(block + 128 + 4 * 8 + 8, 50);
+    EXPECT(table_leaf_place_fault(block, &format, &range) == NULL);
+    struct table_range other = range;
+    other.key_min = key_successor(range.key_min);
+    EXPECT(table_leaf_place_fault(block, &format, &other) != NULL);
+    other = range;
+    other.key_max = key_successor(range.key_max);
+    EXPECT(table_leaf_place_fault(block, &format, &other) != NULL);
+
+    begin(100000);
+    struct table_info info = root(4);
+    store_u64(block + 128 + 8, 10); /* key_max of the second one: the first one's */
+    EXPECT(table_root_place_fault(block, &format, &info) == NULL);
+    info.key_min = key_of(2); /* the first leaf would end below it */
+    EXPECT(table_root_place_fault(block, &format, &info) != NULL);
+    info.key_min = key_of(0);
+    info.key_max = key_successor(info.key_max);
+    EXPECT(table_root_place_fault(block, &format, &info) != NULL);
+}
+
 TEST(table_layout, addresses_out_of_range_are_a_fault)
 {
     begin(100000);

@@ -171,6 +171,54 @@ static uint64_t block_of(struct key key, bool descending)
     return block;
 }
 
+/* Blocks of 31: as many are read as the range has, and in the gap between two of them none. */
+TEST(table_reader, a_bounded_cursor_reads_no_block_that_lies_behind_its_end)
+{
+    begin();
+    const struct key gap = key_successor(key_of(30));
+    const struct {
+        struct key low, high;
+        uint32_t blocks;
+    } cases[] = {
+        {key_of(0), key_of(30), 1},
+        {key_of(5), key_of(30), 1},
+        {key_of(5), key_of(31), 2},
+        {gap, gap, 0},
+        {gap, key_of(31), 1},
+        {key_of(30), gap, 1},
+        {key_of(20), key_of(31 * 3), 4},
+    };
+    for (uint32_t round = 0; round < 2 * COUNT_OF(cases); round += 1) {
+        const uint32_t number = round / 2;
+        const bool descending = round % 2 == 1;
+        table_fixture_reopen(&fixture);
+        const struct table_cursor_options options = {
+            .format = &fixture.format,
+            .grid = &fixture.storage.grid,
+            .info = &info,
+            .key = descending ? cases[number].high : cases[number].low,
+            .descending = descending,
+            .read_ahead = 2,
+            .is_bounded = true,
+            .key_end = descending ? cases[number].low : cases[number].high,
+        };
+        struct table_cursor cursor;
+        table_cursor_start(&cursor, &options);
+        uint32_t blocks = 0;
+        EXPECT(table_fixture_advance(&fixture, &cursor) == PROGRESS_DONE);
+        while (!table_cursor_is_end(&cursor)) {
+            blocks += 1;
+            table_cursor_next(&cursor);
+            EXPECT(table_fixture_advance(&fixture, &cursor) == PROGRESS_DONE);
+        }
+        EXPECT(blocks == cases[number].blocks);
+        EXPECT(fixture.storage.grid.statistics.blocks_read == 2 + blocks);
+        table_cursor_stop(&cursor);
+        EXPECT(fixture.storage.grid.cache.pinned_count == 0);
+    }
+    table_fixture_end(&fixture);
+}
+
 /* From anywhere, at any stage, to anywhere: as if it had been started there, but never back. */
 TEST(table_reader, a_cursor_that_seeks_comes_to_the_block_where_it_would_have_started)
 {
@@ -686,6 +734,30 @@ TEST(table_reader, a_block_is_checked_once_it_was_looked_at_or_is_ours)
     EXPECT(block_frame_is_checked(cursor.leaf) && block_frame_is_checked(cursor.value));
     table_cursor_stop(&cursor);
     EXPECT(is_checked(root, BLOCK_ROOT));
+    table_fixture_end(&fixture);
+}
+
+/* What is in a block that was checked whole is not looked at again, only where it begins and ends:
+ * two records in its middle, exchanged in the cache, are not noticed; its last one is. */
+TEST(table_reader, a_cursor_asks_a_block_that_was_checked_for_its_place_alone)
+{
+    begin();
+    table_fixture_reopen(&fixture);
+    struct table_cursor cursor;
+    for (uint32_t round = 0; round < 3; round += 1) {
+        cursor_start(&cursor, key_of(0), false);
+        const enum progress progress = table_fixture_advance(&fixture, &cursor);
+        EXPECT(progress == (round < 2 ? PROGRESS_DONE : PROGRESS_FAILED));
+        if (round < 2) {
+            uint8_t *records = (uint8_t *)(uintptr_t)cursor.records;
+            const uint32_t from = round == 0 ? 5 : 30;
+            uint8_t record[128];
+            bytes_copy(record, records + 6 * 128, 128);
+            bytes_copy(records + 6 * 128, records + from * 128, 128);
+            bytes_copy(records + from * 128, record, 128);
+        }
+        table_cursor_stop(&cursor);
+    }
     table_fixture_end(&fixture);
 }
 
