@@ -7,6 +7,7 @@
 #include "database/database.h"
 #include "forest/field_text.h"
 #include "forest/schema_parser.h"
+#include "lsm/estimate.h"
 
 #include "base/poison.h"
 
@@ -324,6 +325,12 @@ static struct tactus_query *query_slot(tactus_db *db)
     return NULL;
 }
 
+static uint64_t tree_entries(void *context, uint16_t tree, struct key key_min, struct key key_max)
+{
+    const tactus_db *db = context;
+    return tree_estimate(&db->forest.trees[tree - 1], key_min, key_max);
+}
+
 enum tactus_status tactus_prepare(
     tactus_db *db,
     const tactus_collection *collection,
@@ -351,7 +358,8 @@ enum tactus_status tactus_prepare(
     if (status != TACTUS_OK) return query_refused(db, status, &words);
     status = plan_order_parse(schema, order, &query->order, &words);
     if (status == TACTUS_OK) {
-        status = plan_choose(&query->state->expression, query->order, &query->state->plan, &words);
+        status =
+            plan_choose(&query->state->expression, query->order, NULL, &query->state->plan, &words);
     }
     /* A place is one in the expression. */
     words.line = 0;
@@ -402,8 +410,10 @@ enum tactus_status tactus_run(tactus_query *query, tactus_view *view, const char
     query_run_stop(&query->state->run);
     query->running = false;
     struct text_error words = {0};
-    const enum tactus_status chosen =
-        plan_choose(&query->state->expression, query->order, &query->state->plan, &words);
+    const struct plan_statistics statistics = {.entries = tree_entries, .context = db};
+    const enum tactus_status chosen = plan_choose(
+        &query->state->expression, query->order, &statistics, &query->state->plan, &words
+    );
     if (chosen != TACTUS_OK) return query_refused(db, chosen, &words);
     const struct query_run_start start = {
         .collection = query->collection->collection,
@@ -413,11 +423,7 @@ enum tactus_status tactus_run(tactus_query *query, tactus_view *view, const char
     };
     const enum tactus_status status = query_run_start(&query->state->run, &start);
     if (status == TACTUS_LIMIT) {
-        return error_set(
-            &db->error,
-            TACTUS_LIMIT,
-            "run: more unsorted objects than a scan has room for; commit, and run again"
-        );
+        return error_set(&db->error, TACTUS_LIMIT, "run: %s", query->state->run.limit);
     }
     if (status != TACTUS_OK) return database_failed(db);
     query->running = true;

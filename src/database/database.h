@@ -13,6 +13,7 @@
 #include "io/file.h"
 #include "io/process.h"
 #include "io/reactor.h"
+#include "query/query_pool.h"
 #include "query/run.h"
 #include "storage/checkpoint.h"
 #include "storage/grid.h"
@@ -110,8 +111,9 @@ struct tactus_db {
     struct journal journal;
     struct checkpoint checkpoint;
     struct forest forest;
-    struct scan_pool scan_pool;
-    struct tactus_query queries[DATABASE_QUERIES_MAX + 1];
+    struct scan_pool scan_pool;   /* cursors, of all scans */
+    struct query_pool query_pool; /* scans, of all runs and sweeps */
+    struct tactus_query queries[DATABASE_QUERIES_MAX];
     uint32_t query_count_max;
     uint8_t *state; /* CHECKPOINT_STATE_SIZE_MAX: the state trailer's bytes, at open */
 

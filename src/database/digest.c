@@ -42,14 +42,22 @@ enum tactus_status digest_collection(
     tactus_db *db, const struct collection *collection, struct checksum *digest, uint64_t *count
 )
 {
-    struct scan_tree *scan = &db->queries[db->query_count_max].state->run.scan; /* the spare one */
     struct digest_objects objects = {.object_bytes = collection->schema->object_bytes};
     checksum_stream_begin(&objects.stream, (struct checksum){0});
-    const struct sweep sweep = sweep_all(scan, collection->object_tree, digest_object, &objects);
-    const enum tactus_status status = sweep_run(&sweep);
+    enum tactus_status status = TACTUS_LIMIT;
+    struct scan_tree *scan = query_pool_take(&db->query_pool);
+    if (scan != NULL) {
+        const struct sweep sweep =
+            sweep_all(scan, collection->object_tree, digest_object, &objects);
+        status = sweep_run(&sweep);
+        query_pool_give(&db->query_pool, scan);
+    }
     if (status == TACTUS_LIMIT) {
         const struct fault found = {
-            .status = TACTUS_LIMIT, .what = "digest: more unsorted records than a scan holds"};
+            .status = TACTUS_LIMIT,
+            .what = "digest: runs of queries hold all scans",
+            .remedy = "close a query, or read it to its end",
+        };
         (void)fault_set(&db->fault, found);
     }
     TRY(status);

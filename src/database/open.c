@@ -37,28 +37,38 @@ static struct scan_tree_options scan_options_of(tactus_db *db)
     return options;
 }
 
-/* As many as all queries at once can need, one scan each, and the spare one. */
+/* Scans for all queries together, and their cursors: one scan for each query, or what the largest
+ * query takes. */
+static uint32_t scan_count_of(const tactus_db *db)
+{
+    return max_u32(db->query_count_max, PLAN_SCANS_MAX);
+}
+
 static uint32_t scan_cursors_of(const tactus_db *db)
 {
-    return (db->query_count_max + 1) * tree_level_runs_max(db->sizing->runs_max);
+    const uint32_t runs = tree_level_runs_max(db->sizing->runs_max);
+    return max_u32(db->query_count_max * runs, PLAN_SCANS_MAX * LEVELS);
 }
 
 static void init_queries(tactus_db *db, struct budget *budget)
 {
     budget_group(budget, "queries");
     scan_pool_init(&db->scan_pool, budget, scan_cursors_of(db));
+    const struct query_pool_options pool_options = {
+        .scan = scan_options_of(db),
+        .count = scan_count_of(db),
+    };
+    query_pool_init(&db->query_pool, budget, &pool_options);
     const struct query_run_options run_options = {
         .grid = &db->grid,
         .resolver = &db->forest.resolver,
+        .pool = &db->query_pool,
         .fault = &db->fault,
-        .scan = scan_options_of(db),
         .object_bytes_max = object_bytes_max(db->schema),
     };
-    /* One more than the caller may prepare: for what sweeps through all (digest). */
-    const uint32_t slots = db->query_count_max + 1;
-    struct query_state *states = budget_take(budget, slots, sizeof *states, 64);
+    struct query_state *states = budget_take(budget, db->query_count_max, sizeof *states, 64);
     struct query_run measured;
-    for (uint32_t index = 0; index < slots; index += 1) {
+    for (uint32_t index = 0; index < db->query_count_max; index += 1) {
         if (!budget_is_measuring(budget)) db->queries[index].state = &states[index];
         struct query_run *run = budget_is_measuring(budget) ? &measured : &states[index].run;
         query_run_init(run, budget, &run_options);

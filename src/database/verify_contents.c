@@ -59,20 +59,15 @@ static bool tally_equal(const struct tally *a, const struct tally *b)
 struct contents {
     struct verify *verify;
     tactus_db *db;
-    const char *state;                    /* which state of the file it is: words for a line */
-    const struct collection *collection;  /* being looked at */
-    struct tally wanted[1 + INDEXES_MAX]; /* by the objects: of the ids, and of each index */
-    struct tally found[1 + INDEXES_MAX];  /* by the trees */
-    struct tally *tallied;                /* the one that a sweep adds to */
+    struct scan_tree *scans[CONTENTS_SCANS]; /* the database's */
+    const char *state;                       /* which state of the file it is: words for a line */
+    const struct collection *collection;     /* being looked at */
+    struct tally wanted[1 + INDEXES_MAX];    /* by the objects: of the ids, and of each index */
+    struct tally found[1 + INDEXES_MAX];     /* by the trees */
+    struct tally *tallied;                   /* the one that a sweep adds to */
     uint64_t object_count;
     bool is_bounded; /* no object lies above timestamp_last */
 };
-
-static struct scan_tree *contents_scan(const struct contents *contents, uint32_t number)
-{
-    assert(number < CONTENTS_SCANS);
-    return &contents->db->queries[number].state->run.scan;
-}
 
 static enum tactus_status contents_memory(struct contents *contents, const uint32_t *overlay)
 {
@@ -109,9 +104,13 @@ static enum tactus_status contents_open(
     db->schema = bootstrap->schema;
     db->sizing = bootstrap->sizing;
     db->read_only = true;
-    db->query_count_max = CONTENTS_SCANS;
+    db->query_count_max = 1;
     db->options.cache_bytes = (uint64_t)CONTENTS_CACHE_FRAMES * db->sizing->block_size;
     TRY(contents_memory(contents, overlay));
+    for (uint32_t number = 0; number < CONTENTS_SCANS; number += 1) {
+        contents->scans[number] = query_pool_take(&db->query_pool);
+        assert(contents->scans[number] != NULL);
+    }
     if (with_journal) return database_recover(db);
     uint64_t state_size = 0;
     TRY(checkpoint_open(&db->checkpoint, db->state, &state_size));
@@ -252,7 +251,7 @@ static enum tactus_status difference_object(void *context, const void *record)
     if (!record_of(schema, difference->slot, object, difference->wanted)) return TACTUS_OK;
     const struct key key = record_key(&difference->tree->options.shape, difference->wanted);
     const struct sweep sweep = {
-        .scan = contents_scan(contents, 1),
+        .scan = contents->scans[1],
         .tree = difference->tree,
         .key_min = key,
         .key_max = key,
@@ -311,12 +310,11 @@ static enum tactus_status contents_differ(struct contents *contents, uint32_t sl
     const struct collection *collection = contents->collection;
     struct difference difference = {
         .contents = contents, .slot = slot, .tree = tree_of(collection, slot)};
-    const struct sweep objects = sweep_all(
-        contents_scan(contents, 0), collection->object_tree, difference_object, &difference
-    );
+    const struct sweep objects =
+        sweep_all(contents->scans[0], collection->object_tree, difference_object, &difference);
     TRY(sweep_run(&objects));
     const struct sweep entries =
-        sweep_all(contents_scan(contents, 0), difference.tree, difference_entry, &difference);
+        sweep_all(contents->scans[0], difference.tree, difference_entry, &difference);
     TRY(sweep_run(&entries));
     if (difference.line_count == 0) {
         contents_fault(
@@ -337,14 +335,13 @@ static enum tactus_status collection_look(struct contents *contents)
     contents->object_count = 0;
     contents->is_bounded = true;
     const struct sweep objects =
-        sweep_all(contents_scan(contents, 0), collection->object_tree, object_tally, contents);
+        sweep_all(contents->scans[0], collection->object_tree, object_tally, contents);
     TRY(sweep_run(&objects));
     for (uint32_t slot = 0; slot <= schema->index_count; slot += 1) {
         struct tree *tree = tree_of(collection, slot);
         if (tree == NULL) continue;
         contents->tallied = &contents->found[slot];
-        const struct sweep entries =
-            sweep_all(contents_scan(contents, 0), tree, entry_tally, contents);
+        const struct sweep entries = sweep_all(contents->scans[0], tree, entry_tally, contents);
         TRY(sweep_run(&entries));
         if (tally_equal(&contents->wanted[slot], &contents->found[slot])) continue;
         TRY(contents_differ(contents, slot));

@@ -277,3 +277,10 @@ struct code_range filter_range(const struct expression *expression, uint32_t fie
     }
     return node_range(expression, expression->root, field, false);
 }
+
+struct code_range filter_test_range(
+    const struct expression *expression, uint32_t number, bool negated
+)
+{
+    return test_range(expression, &expression->nodes[number], negated);
+}

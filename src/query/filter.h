@@ -24,4 +24,9 @@ bool filter_admits_zero(const struct expression *expression, uint32_t field);
  * yet `=` gives one code, whichever it is, and any other test gives all. */
 struct code_range filter_range(const struct expression *expression, uint32_t field);
 
+/* The same of one test (its number among the nodes) and its field; `negated`: of its opposite. */
+struct code_range filter_test_range(
+    const struct expression *expression, uint32_t number, bool negated
+);
+
 #endif
