@@ -1,14 +1,15 @@
 /* Any text as a where-expression: it is refused in words, with a place, or parsed; then a plan
  * is chosen, parameters are bound, and an object made of the same bytes that passes the filter
- * must lie where the plan looks for it.
+ * is one that the plan finds, and one that does not is none where nothing is checked.
  *
  * The first byte is the order, the next OBJECT_BYTES the object, the rest the text. */
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/integer.h"
 #include "forest/schema_parser.h"
+#include "query/explain.h"
 #include "query/filter.h"
-#include "query/plan.h"
+#include "support/plan_oracle.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -23,7 +24,8 @@ static const char *const shape =
     "collection c { id u64\n a u8 index\n b i16 optional index\n t text(3) index\n w text(20) "
     "index\n"
     "d decimal(1) index sparse\n f f32\n u uuid\n e bool\n at time index\n h bytes(4)\n"
-    "r reserved(2)\n index ab (a, b) index bt (b, t) index dtf (d, t, f) index ata (at, a) }";
+    "r reserved(2)\n n text(24) index hash\n index ab (a, b) index bt (b, t) index dtf (d, t, f) "
+    "index ata (at, a) }";
 
 /* Fills every field from few bytes, so that values meet those of the text now and then. */
 static bool make_object(
@@ -43,31 +45,40 @@ static bool make_object(
     return object_normalise(collection, object, &bad) == TACTUS_OK;
 }
 
-static void check_found(
-    const struct schema *schema, const struct query_plan *plan, const uint8_t *object
+/* Some number of entries, made of the keys and the first bytes: whatever it is, the plan holds. */
+static uint64_t entries(void *context, uint16_t tree, struct key min, struct key max)
+{
+    const uint8_t *data = context;
+    const uint64_t mixed = tree + min.word[1] * 31 + min.word[2] * 7 + max.word[2];
+    return UINT64_C(1) << data[mixed % OBJECT_BYTES] % 30;
+}
+
+/* What matches is found, and what is found matches where nothing is checked. */
+static void check_plan(
+    const struct schema *schema, const struct query_plan *plan, const uint8_t *object, bool matches
 )
 {
-    const struct collection_schema *collection = &schema->collections[0];
-    struct key key = codec_id_key(collection, object + collection->fields[0].offset);
-    assert(plan->access != PLAN_NOTHING);
-    if (plan->access == PLAN_LOOKUP_IDS) {
-        bool found = false;
-        for (uint32_t i = 0; i < plan->id_count; i += 1)
-            found |= key_equal(plan->ids[i], key);
-        assert(found);
-        return;
-    }
-    if (plan->access == PLAN_SCAN_OBJECTS) key = key_from_u64(object_timestamp(collection, object));
-    if (plan->access == PLAN_SCAN_INDEX) {
-        uint8_t record[INDEX_RECORD_SIZE_MAX];
-        const bool there = codec_index_record(collection, plan->index, object, record);
-        assert(there);
-        const struct tree_place place = schema_tree(schema, plan->tree);
-        const struct record_shape of = codec_shape(&place);
-        key = record_key(&of, record);
-    }
-    assert(!key_less(key, plan->key_min));
-    assert(!key_less(plan->key_max, key));
+    const bool has = plan_has(schema, plan, object);
+    assert(has || !matches);
+    assert(matches || !has || plan->filters);
+}
+
+static int ignore_piece(void *context, const char *text, size_t bytes)
+{
+    (void)context;
+    assert(text != NULL);
+    assert(bytes > 0);
+    return 0;
+}
+
+static void check_explained(const struct expression *expression, const struct query_plan *plan)
+{
+    static const struct query_actual actual;
+    const struct explanation explanation = {expression, plan, &actual};
+    int stopped = explain(&explanation, EXPLAIN_TEXT, ignore_piece, NULL);
+    assert(stopped == 0);
+    stopped = explain(&explanation, EXPLAIN_JSON, ignore_piece, NULL);
+    assert(stopped == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -92,8 +103,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     const struct plan_order order = {
-        .field = (data[0] >> 1) % collection->field_count, .descending = (data[0] & 1) != 0};
-    (void)!plan_choose(&expression, order, &plan, &error);
+        .field = (data[0] >> 2) % collection->field_count,
+        .descending = (data[0] & 1) != 0,
+        .counts = (data[0] & 2) != 0,
+    };
+    uint8_t salt[OBJECT_BYTES];
+    bytes_copy(salt, data + 1, sizeof salt);
+    const struct plan_statistics statistics = {entries, salt};
+    const bool is_limit =
+        plan_choose(&expression, order, &statistics, &plan, &error) == TACTUS_LIMIT;
     for (uint32_t number = 0; (number = expression_unbound(&expression)) != 0;) {
         static const char *const values[] = {"1", "0", "0x1", "2010-12-01", "x'01'", "true"};
         bool bound = false;
@@ -104,10 +122,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (!make_object(collection, data + 1, object)) return 0;
     const bool matches = filter_matches(&expression, object);
-    if (plan_choose(&expression, order, &plan, &error) != TACTUS_OK) {
+    const enum tactus_status status = plan_choose(&expression, order, &statistics, &plan, &error);
+    assert((status == TACTUS_LIMIT) == is_limit); /* it is told before all is bound */
+    if (status != TACTUS_OK) {
         assert(error.text[0] != 0);
-    } else if (matches) {
-        check_found(&schema, &plan, object);
+    } else {
+        check_plan(&schema, &plan, object, matches);
+        check_explained(&expression, &plan);
     }
     return 0;
 }

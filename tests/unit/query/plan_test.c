@@ -6,6 +6,7 @@
 #include "forest/field_text.h"
 #include "forest/schema_parser.h"
 #include "query/filter.h"
+#include "support/plan_oracle.h"
 #include "support/test.h"
 
 #include <stdbool.h>
@@ -743,81 +744,6 @@ static void make_object(struct random *random, uint8_t *object)
     EXPECT(object_normalise(of, object, &bad) == TACTUS_OK);
 }
 
-/* Whether the object has an entry of this tree between two keys. */
-static bool tree_has(
-    const uint8_t *object, uint16_t tree, struct key key_min, struct key key_max, struct key *key
-)
-{
-    const struct collection_schema *of = &schema.collections[0];
-    const struct tree_place place = schema_tree(&schema, tree);
-    if (place.kind == TREE_KIND_OBJECT) {
-        *key = key_from_u64(object_timestamp(of, object));
-    } else if (place.kind == TREE_KIND_INDEX) {
-        uint8_t record[INDEX_RECORD_SIZE_MAX];
-        if (!codec_index_record(of, place.index, object, record)) return false;
-        const struct record_shape shape = codec_shape(&place);
-        *key = record_key(&shape, record);
-    } else {
-        *key = codec_id_key(of, object + of->fields[of->id_field].offset);
-    }
-    return !key_less(*key, key_min) && !key_less(key_max, *key);
-}
-
-static bool in_timestamps(const uint8_t *object)
-{
-    const uint64_t timestamp = object_timestamp(&schema.collections[0], object);
-    return timestamp >= plan.timestamps.min && timestamp <= plan.timestamps.max;
-}
-
-static bool ids_have(const uint8_t *object, const struct plan_node *node)
-{
-    const struct collection_schema *of = &schema.collections[0];
-    const struct key key = codec_id_key(of, object + of->fields[of->id_field].offset);
-    bool found = false;
-    for (uint32_t i = 0; i < node->id_count; i += 1) {
-        const struct key *id = &plan.ids[node->id_first + i];
-        if (key_equal(*id, key)) found = true;
-        if (i > 0) EXPECT(key_less(id[-1], *id));
-    }
-    return found;
-}
-
-static bool node_has(uint32_t number, const uint8_t *object)
-{
-    const struct plan_node *node = &plan.nodes[number];
-    struct key key;
-    switch ((enum plan_node_kind)node->kind) {
-    case PLAN_NODE_SCAN:
-        EXPECT(node->index == NULL || node->tree == node->index->tree);
-        return tree_has(object, node->tree, node->key_min, node->key_max, &key);
-    case PLAN_NODE_RANGE:
-        return in_timestamps(object) &&
-               tree_has(object, node->tree, node->key_min, node->key_max, &key);
-    case PLAN_NODE_IDS: return in_timestamps(object) && ids_have(object, node);
-    case PLAN_NODE_UNION:
-    case PLAN_NODE_INTERSECTION:
-    case PLAN_NODE_DIFFERENCE: break;
-    }
-    bool first = true;
-    bool has = node->kind == PLAN_NODE_INTERSECTION;
-    for (uint8_t child = node->child; child != PLAN_NODE_NONE; child = plan.nodes[child].next) {
-        const bool of = node_has(child, object);
-        if (node->kind == PLAN_NODE_UNION) has = has || of;
-        if (node->kind == PLAN_NODE_INTERSECTION) has = has && of;
-        if (node->kind == PLAN_NODE_DIFFERENCE) has = first ? of : has && !of;
-        first = false;
-    }
-    return has;
-}
-
-static bool plan_has(const uint8_t *object)
-{
-    struct key key;
-    if (plan.drive == PLAN_NOTHING) return false;
-    if (plan.drive == PLAN_SET) return node_has(0, object);
-    return in_timestamps(object) && tree_has(object, plan.tree, plan.key_min, plan.key_max, &key);
-}
-
 /* Two objects that match: in the tree's order they are in the order asked for. */
 static void expect_ordered(const uint8_t *a, const uint8_t *b, struct plan_order order)
 {
@@ -825,8 +751,8 @@ static void expect_ordered(const uint8_t *a, const uint8_t *b, struct plan_order
     struct key key_b;
     EXPECT(plan.descending == order.descending);
     if (plan.drive != PLAN_SCAN) return;
-    EXPECT(tree_has(a, plan.tree, plan.key_min, plan.key_max, &key_a));
-    EXPECT(tree_has(b, plan.tree, plan.key_min, plan.key_max, &key_b));
+    EXPECT(plan_scan_has(&schema, &plan, a, &key_a));
+    EXPECT(plan_scan_has(&schema, &plan, b, &key_b));
     if (!key_less(key_a, key_b)) return;
     const struct field *field = &schema.collections[0].fields[order.field];
     EXPECT(codec_compare(field, a + field->offset, b + field->offset) <= 0);
@@ -932,7 +858,7 @@ static void run(uint64_t seed)
     const uint8_t *before = NULL;
     for (uint32_t i = 0; i < OBJECTS; i += 1) {
         const bool matches = filter_matches(&expression, objects[i]);
-        const bool has = plan_has(objects[i]);
+        const bool has = plan_has(&schema, &plan, objects[i]);
         if (matches && !has) printf("%s: %s\n", where, plan_text());
         EXPECT(has || !matches);
         if (has && !matches && !plan.filters) printf("%s: %s\n", where, plan_text());
