@@ -346,7 +346,7 @@ static void choice_offer(
         choice.cost = cost_sum(COST_START, cost_product(choice.estimate, COST_ENTRY));
     }
     if (!exact || !planner->order.counts) {
-        choice.cost = cost_sum(choice.cost, cost_product(choice.estimate, COST_FETCH));
+        choice.cost = cost_sum(choice.cost, cost_of_fetches(planner, choice.estimate));
     }
     if (sorts && !planner->order.counts) {
         choice.cost = cost_sum(choice.cost, cost_product(choice.estimate, COST_SORT));

@@ -43,6 +43,13 @@ uint64_t cost_of_objects(const struct planner *planner, uint64_t count)
     return cost_sum(COST_START, cost_product(count, each));
 }
 
+uint64_t cost_of_fetches(const struct planner *planner, uint64_t count)
+{
+    const uint64_t fetched = cost_product(count, COST_FETCH);
+    if (count < planner->objects / COST_DENSE) return fetched;
+    return min_u64(fetched, cost_of_objects(planner, planner->objects));
+}
+
 uint64_t cost_passes(uint64_t count)
 {
     return max_u64(div_ceil_u64(count, COST_SORT_MAX), 1);
