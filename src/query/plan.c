@@ -348,9 +348,10 @@ static void choice_offer(
     if (!exact || !planner->order.counts) {
         choice.cost = cost_sum(choice.cost, cost_of_fetches(planner, choice.estimate));
     }
-    if (sorts && !planner->order.counts) {
+    if (sorts && !planner->order.counts) { /* what a pass has put in order is fetched again */
         choice.cost = cost_sum(choice.cost, cost_product(choice.estimate, COST_SORT));
         choice.cost = cost_product(choice.cost, cost_passes(choice.estimate));
+        choice.cost = cost_sum(choice.cost, cost_product(choice.estimate, COST_FETCH));
     }
     if (choice.cost < best->cost) *best = choice;
 }
@@ -405,6 +406,54 @@ static void choice_offer_range(
     choice_offer(planner, best, sets, sorts, range, range_count);
 }
 
+/* Whether some part of the whole that no set answers has a test of this field. */
+static bool top_leaves_field(
+    const struct planner *planner, const struct conjunction *top, uint32_t field
+)
+{
+    for (uint16_t part = top->first; part != NORMAL_NONE;
+         part = conjunction_next(planner, top, part)) {
+        if (planner->answers[part] != SET_NONE) continue;
+        const uint16_t next = planner->normal.nodes[part].next; /* behind all that is in the part */
+        const uint32_t end = next == NORMAL_NONE ? planner->normal.count : next;
+        for (uint32_t i = part; i < end; i += 1) {
+            if (!planner_is_test(planner, i)) continue;
+            if (planner_test(planner, i, false).field == field) return true;
+        }
+    }
+    return false;
+}
+
+/* Whether sets have the values of this field already: a range of it says little more. */
+static bool top_has_field(
+    const struct planner *planner, const struct conjunction *top, uint32_t field
+)
+{
+    for (uint16_t part = top->first; part != NORMAL_NONE;
+         part = conjunction_next(planner, top, part)) {
+        if (planner->answers[part] == SET_NONE || !planner_is_test(planner, part)) continue;
+        const struct normal_test test = planner_test(planner, part, false);
+        if (test.field == field && normal_test_is_equality(test)) return true;
+    }
+    return false;
+}
+
+/* Whether a range of an index may say more than the sets: of its last narrowed field, or of those
+ * before it. */
+static bool top_leaves_index(
+    const struct planner *planner,
+    const struct conjunction *top,
+    const struct index_schema *index,
+    uint32_t range_count
+)
+{
+    if (top_has_field(planner, top, index->fields[range_count - 1])) return false;
+    for (uint32_t i = 0; i < range_count; i += 1) {
+        if (top_leaves_field(planner, top, index->fields[i])) return true;
+    }
+    return false;
+}
+
 /* Weighs the range of one index, if conditions narrow its first free field, or fix those before
  * it, or rule out the zeros that it leaves out. */
 static void choice_offer_index(
@@ -421,6 +470,7 @@ static void choice_offer_index(
     const bool is_part = planner_is_narrow(planner, index->fields[0]) ||
                          index_leaves_zero_out(planner->collection, index, index->fields[0]);
     if (fixed == 0 && !is_part) return;
+    if (!top_leaves_index(planner, top, index, fixed + 1)) return;
     const struct key_bounds keys = planner_index_keys(planner, index, fixed + 1);
     const uint64_t assumed = fixed == 0 ? ASSUMED_RANGE : ASSUMED_EQUAL / 2;
     const struct plan_node node = {
@@ -444,9 +494,8 @@ static void choice_offer_ids(
     const struct collection_schema *collection = planner->collection;
     if (collection->id_field == FIELD_NONE) return;
     if (!planner_is_narrow(planner, collection->id_field)) return;
-    for (uint32_t i = 0; i < top->positive_count; i += 1) {
-        if (planner->nodes[top->positives[i]].kind == PLAN_NODE_IDS) return;
-    }
+    if (top_has_field(planner, top, collection->id_field)) return;
+    if (!top_leaves_field(planner, top, collection->id_field)) return;
     const struct key_bounds keys = planner_id_keys(planner);
     const struct plan_node node = {
         .kind = PLAN_NODE_RANGE,

@@ -190,8 +190,8 @@ uint8_t planner_add_scan(
 
 /* What things cost, in nanoseconds. They only have to rank plans; none of them decides what the
  * answer is. Measured in the cache: an entry 20, a step of the object tree 70, an object looked up
- * by its timestamp 300. A block that is not in the cache takes 20,000 and more, some of them side by
- * side: so what jumps about costs more than it does in the cache. */
+ * by its timestamp 300, a leap 300 to 500. A block that is not in the cache takes 20,000 and more,
+ * some of them side by side: so what jumps about costs more here than it does in the cache. */
 enum {
     COST_START = 2000,       /* of a scan */
     COST_ENTRY = 20,         /* the next one of an index */

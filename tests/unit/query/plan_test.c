@@ -351,6 +351,11 @@ TEST(plan, ranges_are_sorted_where_that_pays)
     EXPECT(plans("at < '2011-01-01' or at > '2011-02-01'", NULL, "scan objects check"));
     EXPECT(plans("at != '2011-01-01' and at > '2010-01-01'", NULL, "set at[]~ check"));
     EXPECT(plans("customer < 5", NULL, "scan objects check")); /* zero, too */
+    fake.equal = 3000;
+    fake.range = 8000;
+    EXPECT(plans("stock in ('a', 'b')", NULL, "set (stock | stock)")); /* no range of them */
+    EXPECT(plans("stock in ('a', 'b') and price = 3", NULL, "set (stock | stock)~ check"));
+    EXPECT(plans("stock in ('a', 'b') and stock > 'a'", NULL, "set (stock | stock)~ check"));
     fake.by_tree[11] = 0;
     EXPECT(plans("customer < 5 and customer > 0", NULL, "set customer[]"));
 }
@@ -404,7 +409,7 @@ TEST(plan, by_field_takes_an_index_behind_fixed_fields)
     EXPECT(plans("", "at", "scan at")); /* at_price would mix equal ones */
     EXPECT(plans("price = 5", "at", "scan at check"));
     EXPECT(plans("at = '2011-11-01'", "price", "scan at_price"));
-    EXPECT(plans("at = '2011-11-01'", "-at", "set at_price[]")); /* all equal: by timestamp */
+    EXPECT(plans("at = '2011-11-01'", "-at", "scan objects check")); /* all equal: by timestamp */
     EXPECT(plan.order == PLAN_ORDER_TIMESTAMP && plan.descending);
     EXPECT(plans("invoice starts 'C'", "invoice", "scan invoice"));
     EXPECT(plans("invoice starts 'C' and timestamp > 5", "invoice", "scan invoice"));
