@@ -82,6 +82,13 @@ static void put_timestamps(struct writer *writer, uint64_t min, uint64_t max)
     );
 }
 
+/* What the plan says of the timestamps of entries that do not come by timestamp. */
+static void put_passed_over(struct writer *writer)
+{
+    const struct query_plan *plan = writer->of->plan;
+    put_timestamps(writer, plan->timestamps.min, plan->timestamps.max);
+}
+
 /* The conditions that the keys of an index stand for. */
 static void put_index_terms(
     struct writer *writer, const struct index_schema *index, struct key key_min, struct key key_max
@@ -101,7 +108,11 @@ static void put_index_terms(
         put_term(writer, field, range);
         fixed = fixed && code_equal(range.min, range.max);
     }
-    if (fixed) put_timestamps(writer, key_min.word[2], key_max.word[2]);
+    if (fixed) {
+        put_timestamps(writer, key_min.word[2], key_max.word[2]);
+    } else {
+        put_passed_over(writer);
+    }
 }
 
 enum tree_is { TREE_IS_OBJECTS = 1, TREE_IS_IDS, TREE_IS_MAP, TREE_IS_INDEX };
@@ -141,6 +152,7 @@ static void put_range(
             (struct code_range
             ){{key_min.word[1], key_min.word[2]}, {key_max.word[1], key_max.word[2]}}
         );
+        if (collection->timestamp_field != FIELD_NONE) put_passed_over(writer);
         break;
     }
     if (!writer->has_terms) put(writer, "all");
@@ -216,6 +228,8 @@ static void text_node(struct writer *writer, uint32_t at, int depth)
     put(writer, "%*s", 2 * depth, "");
     if (node->kind == PLAN_NODE_IDS) {
         text_ids(writer, node->id_count);
+        writer->has_terms = true;
+        if (writer->is_bound) put_passed_over(writer);
     } else if (is_leaf) {
         text_tree(writer, node->tree, node->index, node->key_min, node->key_max);
         if (node->kind == PLAN_NODE_RANGE) put(writer, ", sorted");

@@ -32,7 +32,7 @@ static_assert((int)PLANNER_NODES_MAX <= (int)SET_TIMESTAMPS, "numbers of sets ar
 
 enum { FORM_NONE = UINT16_MAX }; /* no set */
 
-/* About 35 KiB, on the caller's stack. */
+/* About 27 KiB, on the caller's stack. */
 struct planner {
     const struct expression *expression;
     const struct collection_schema *collection;

@@ -157,6 +157,22 @@ TEST(explain, says_ranges_in_words_of_the_fields)
         "order: id, ascending\n"
     ));
     EXPECT(says(
+        "customer = 5 and at > '2011-12-09' and timestamp > 7",
+        "-at",
+        "scan of index customer_at: customer = 5 and at >= '2011-12-09T00:00:00.000000001Z' and "
+        "timestamp >= 8 [about 200]\n"
+        "check: none, all that comes matches\n"
+        "order: as index customer_at, descending\n"
+    ));
+    EXPECT(says(
+        "id in (5, 7) and timestamp < 7",
+        NULL,
+        "set of timestamps, then their objects\n"
+        "  lookup of 2 ids and timestamp <= 6 [about 2]\n"
+        "check: none, all that comes matches\n"
+        "order: timestamp, ascending\n"
+    ));
+    EXPECT(says(
         "country starts 'Uni'",
         NULL,
         "set of timestamps, then their objects\n"
