@@ -653,7 +653,10 @@ static enum tactus_status count_unfetched(struct query_run *run, uint64_t max, u
     uint64_t timestamp = 0;
     while (*count < max) {
         TRY(run_scans_objects(run) ? next_record(run) : next_timestamp(run, &timestamp));
-        if (run->is_exhausted) return TACTUS_OK;
+        if (run->is_exhausted) {
+            run->has_place = false;
+            return TACTUS_OK;
+        }
         *count += 1;
     }
     if (*count == left) return TACTUS_OK;
@@ -693,12 +696,12 @@ static enum tactus_status count_fetched(struct query_run *run, uint64_t max, uin
     return *count > 0 ? run_note_place(run, object) : TACTUS_OK;
 }
 
-/* What a sort is to put in order can be counted without: if it is more than asked for, the sort has
- * to say behind which of them the run goes on. */
+/* What a sort is to put in order can be counted without: unless it is as much as is asked for, or
+ * more, for then the sort has to say behind which of them the run goes on. */
 static enum tactus_status count_unsorted(struct query_run *run, uint64_t max, uint64_t *count)
 {
     uint64_t timestamp = 0;
-    while (*count <= max && !run->is_exhausted) {
+    while (*count < max && !run->is_exhausted) {
         if (run->start.plan->filters) {
             TRY(batch_gather(run, RESOLVE_MAX));
             while (run->batch_next < run->batch_count) {
@@ -711,7 +714,7 @@ static enum tactus_status count_unsorted(struct query_run *run, uint64_t max, ui
             *count += !run->is_exhausted;
         }
     }
-    if (*count <= max) {
+    if (*count < max) {
         sort_pass_end(&run->sort); /* of nothing: it has no more */
         run->needs_pass = false;
         return TACTUS_OK;

@@ -93,8 +93,8 @@ enum tactus_status query_run_next(
  * POISONED as above. */
 enum tactus_status query_run_count(struct query_run *run, uint64_t max, uint64_t *count);
 
-/* The place of the object that was given out or counted last. False: there is none, or a count has
- * come to the end. */
+/* The place of the object that was given out or counted last. False: there is none, or the last
+ * call was a count that found fewer than it was asked for. */
 bool query_run_place(const struct query_run *run, struct key *place);
 
 /* What it has done since its start; also after a stop. */

@@ -218,12 +218,16 @@ static void note_plan(const struct query_run *run)
 
 static uint32_t count_some(struct query_run *run, uint32_t at)
 {
-    const uint64_t max = below(4) == 0 ? UINT64_MAX : below(expected_count + 2);
+    const uint64_t some[] = {UINT64_MAX, expected_count - at, below(expected_count + 2)};
+    const uint64_t max = some[below(3)];
     const struct query_actual before = *query_run_actual(run);
     uint64_t count = 0;
     EXPECT(query_run_count(run, max, &count) == TACTUS_OK);
     const uint32_t left = expected_count - at;
     EXPECT(count == (max < left ? max : left));
+    struct key place;
+    if (max > 0) EXPECT(query_run_place(run, &place) == (count == max));
+    if (max > 0 && count == max) EXPECT(key_equal(place, expected[at + count - 1].place));
     counted += 1;
     const uint64_t fetched = query_run_actual(run)->objects_fetched - before.objects_fetched;
     if (!plan.filters && !plan.sorts) {
