@@ -87,6 +87,22 @@ enum tactus_status database_enter(tactus_db *db)
     return TACTUS_OK;
 }
 
+enum tactus_status database_enter_view(const tactus_view *view, const tactus_collection *collection)
+{
+    if (view == NULL || view->db == NULL) return TACTUS_MISUSE;
+    tactus_db *db = view->db;
+    TRY(database_enter(db));
+    if (view->visibility == VISIBLE_ALL && !db->txn.open) {
+        return error_set(
+            &db->error, TACTUS_EXPIRED, "the transaction has ended; read by tactus_latest()"
+        );
+    }
+    if (collection == NULL || collection->db != db) {
+        return database_misuse(db, "the collection is NULL, or another database's");
+    }
+    return TACTUS_OK;
+}
+
 enum tactus_status database_enter_write(tactus_db *db)
 {
     TRY(database_enter(db));

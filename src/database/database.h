@@ -245,6 +245,11 @@ void database_flush_if_due(tactus_db *db);
 /* OK, or why the handle cannot be used: MISUSE (NULL, closed), FORKED. Clears the last fault. */
 enum tactus_status database_enter(tactus_db *db);
 
+/* The same for a call that reads this collection through this view: EXPIRED, too. */
+enum tactus_status database_enter_view(
+    const struct tactus_view *view, const struct tactus_collection *collection
+);
+
 /* The same for a call that writes: READ_ONLY, POISONED too. */
 enum tactus_status database_enter_write(tactus_db *db);
 

@@ -177,3 +177,14 @@ enum tactus_status error_set(
     va_end(arguments);
     return status;
 }
+
+enum tactus_status error_from_text(
+    struct tactus_error *error, enum tactus_status status, const struct text_error *words
+)
+{
+    (void)error_set(error, status, "%s", words->text);
+    if (error == NULL) return status;
+    error->line = words->line;
+    error->column = words->column;
+    return status;
+}

@@ -5,12 +5,19 @@
 #define TACTUS_DATABASE_ERROR_H
 
 #include "base/status.h"
+#include "forest/text_error.h"
 #include "storage/layout.h"
 
 /* Fills `error` (NULL is fine) and returns status. The format is printf's. */
 enum tactus_status error_set(
     struct tactus_error *error, enum tactus_status status, const char *format, ...
 ) __attribute__((format(printf, 3, 4)));
+
+/* Fills `error` (NULL is fine) with the words and the place that a parser found, and returns
+ * status. */
+enum tactus_status error_from_text(
+    struct tactus_error *error, enum tactus_status status, const struct text_error *words
+);
 
 /* Fills `error` (NULL is fine) with the words for this fault, and returns its status. */
 enum tactus_status error_from_fault(struct tactus_error *error, const struct fault *fault);
