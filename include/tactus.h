@@ -414,8 +414,11 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_get_by_timestamp(
 );
 
 /* where: as in `tactus query`, with ?1, ?2 ... for values; NULL: all. order: "field", "-field";
- * NULL: the timestamp. SYNTAX, LIMIT (query_count_max), INVALID (an order that no index gives).
- * Parsed here, once; run often. */
+ * NULL: the timestamp. Parsed here, once; run often.
+ *
+ *   SYNTAX   with line and column; a value that its field cannot read is one, too
+ *   LIMIT    query_count_max are open, or it would take more than 32 scans of indexes
+ *   INVALID  no index gives this order */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_prepare(
     tactus_db *db,
     const tactus_collection *collection,
@@ -423,18 +426,55 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_prepare(
     const char *order,
     tactus_query **query
 );
-/* Gives ?number its value, as text that the field it is compared with can read. INVALID, ABSENT. */
+/* Gives ?number its value, as text that the field it is compared with can read. Ends a run.
+ * INVALID, ABSENT. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_bind(
     tactus_query *query, uint32_t number, const char *value
 );
-/* Starts (again). token: NULL. A run over tactus_latest() or a transaction is ended by the next
- * write or commit: then _next answers EXPIRED. INVALID: a ?number without a value. */
+/* Starts (again): at the beginning of the answer, or, with a token, behind the object at which the
+ * token was taken, whether that object is still there or not. A token lives as long as the file: it
+ * is good after a reopen, in another process, and after writes, of which the rest of the answer has
+ * what they left. A run over tactus_latest() or a transaction is ended by the next write or commit:
+ * then _next answers EXPIRED. Take the token, write, go on.
+ *
+ *   SYNTAX   the token is damaged, or none
+ *   MISUSE   it is of a query with other conditions, values, order or collection
+ *   INVALID  a ?number has no value; or with these values no index gives the order
+ *   LIMIT    other runs hold the scans that this one needs */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_run(
     tactus_query *query, tactus_view *view, const char *token
 );
 /* Copies up to `capacity` objects, in order. *count == 0: there are no more. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_next(
     tactus_query *query, void *objects, uint32_t capacity, uint32_t *count
+);
+/* Counts on from where the run is, up to `max` objects, which tactus_next() will not give out any
+ * more. Objects are fetched only where the plan has to check them (tactus_query_explain tells), and
+ * none is copied. *count < max: there are no more. */
+TACTUS_API TACTUS_CHECKED enum tactus_status tactus_count(
+    tactus_query *query, uint64_t max, uint64_t *count
+);
+
+enum { TACTUS_TOKEN_BYTES = 64 }; /* more than any token has, its zero byte included */
+
+/* Writes the token of the last object that _next gave out or _count counted since tactus_run, a
+ * text of A-Z a-z 0-9 - _ that begins with a letter. Before the first one it is the token that the
+ * run began with; ABSENT: it began without one. The run may have come to its end, or have expired.
+ * MISUSE: no run since the query was prepared or bound, or `bytes` is less than
+ * TACTUS_TOKEN_BYTES. */
+TACTUS_API TACTUS_CHECKED enum tactus_status tactus_query_token(
+    tactus_query *query, char *buffer, size_t bytes
+);
+
+/* A piece of text, `bytes` long. Answer 0 to go on, anything else to stop. */
+typedef int (*tactus_write_fn)(void *context, const char *text, size_t bytes);
+
+/* Says how the query finds its objects: scans, what is united, intersected, checked and sorted, and
+ * how much each is estimated to yield; after tactus_run() also what the run has come to so far:
+ * entries read, objects fetched and refused, blocks read. format "text" (or NULL) or "json" (one
+ * object). The run goes on undisturbed. MISUSE: another format; IO: `write` stopped it. */
+TACTUS_API TACTUS_CHECKED enum tactus_status tactus_query_explain(
+    tactus_query *query, const char *format, tactus_write_fn write, void *context
 );
 TACTUS_API void tactus_query_close(tactus_query *query); /* NULL is fine */
 
@@ -506,9 +546,6 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_verify(
     void *context,
     struct tactus_error *error
 );
-
-/* A piece of text, `bytes` long. Answer 0 to go on, anything else to stop. */
-typedef int (*tactus_write_fn)(void *context, const char *text, size_t bytes);
 
 /* Writes the insides of a file, damaged or not, as text or as JSON: what is one of "superblock",
  * "journal", "manifest", "trees", "tables", "blocks", "memory", "stats", or NULL (a summary);

@@ -15,6 +15,7 @@
 #include "io/reactor.h"
 #include "query/query_pool.h"
 #include "query/run.h"
+#include "query/token.h"
 #include "storage/checkpoint.h"
 #include "storage/grid.h"
 #include "storage/journal.h"
@@ -82,10 +83,16 @@ struct tactus_query {
     tactus_db *db;
     struct query_state *state;
     bool open;
-    bool running;
-    uint64_t generation; /* of the database when the run began */
     const struct tactus_collection *collection;
     struct plan_order order;
+
+    bool running;
+    bool has_run;               /* since it was prepared or bound: its tokens have a meaning */
+    bool is_fresh;              /* nothing was given out or counted since the run began */
+    uint64_t generation;        /* of the database when the run began */
+    enum visibility visibility; /* of the run */
+    bool has_place;
+    struct key place; /* of what was given out or counted last, or of the token it began with */
 };
 
 struct tactus_db {

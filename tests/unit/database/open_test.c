@@ -649,7 +649,7 @@ TEST(open, null_arguments_of_a_sound_handle_are_misuse)
     tactus_query *query = NULL;
     EXPECT(tactus_prepare(fixture.db, fixture.items, NULL, NULL, &query) == TACTUS_OK);
     EXPECT(tactus_run(query, NULL, NULL) == TACTUS_MISUSE);
-    EXPECT(tactus_run(query, latest, "token") == TACTUS_MISUSE);
+    EXPECT(tactus_run(query, latest, "token") == TACTUS_SYNTAX);
     EXPECT(tactus_run(query, latest, NULL) == TACTUS_OK);
     EXPECT(tactus_next(query, NULL, 1, &count) == TACTUS_MISUSE);
     EXPECT(tactus_next(query, &item, 1, NULL) == TACTUS_MISUSE);
