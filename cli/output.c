@@ -295,7 +295,7 @@ void output_row(struct output *output, const void *object)
     switch (output->format) {
     case FORMAT_CSV: csv_row(output, object); break;
     case FORMAT_JSON: json_row(output, object); break;
-    case FORMAT_COUNT: break;
+    case FORMAT_COUNT: break; /* counted by who asks */
     case FORMAT_TABLE:
         if (!output->table_begun && output->held_count < TABLE_ROWS) {
             const uint64_t bytes = output->session->info.object_bytes;
@@ -321,9 +321,6 @@ int output_end(struct output *output)
 {
     const bool complete = output->columns != NULL && output->column_count > 0;
     if (complete && output->format == FORMAT_TABLE && !output->table_begun) table_begin(output);
-    if (complete && output->format == FORMAT_COUNT) {
-        (void)printf("%llu\n", (unsigned long long)output->row_count);
-    }
     free(output->columns);
     free(output->widths);
     free(output->held);

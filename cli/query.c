@@ -9,15 +9,21 @@
 
 enum { FETCH_COUNT = 256 };
 
+/* Also the most that --limit takes. */
+#define LIMIT_NONE ((uint64_t)INT64_MAX)
+
 struct query {
     const struct session *session;
     tactus_query *prepared;
     struct sum sum;
     struct output output;
+    enum format format;
     bool summing;
-    uint64_t limit; /* UINT64_MAX: none */
+    bool explaining; /* the rows are read, and not shown */
+    uint64_t limit;  /* LIMIT_NONE: none */
     uint64_t row_count;
-    bool cut; /* there were more rows than --limit */
+    bool cut;                       /* there were more rows than --limit */
+    char token[TACTUS_TOKEN_BYTES]; /* if so: of the last one shown */
 };
 
 /* Where the words of an error belong that has a line and a column. */
@@ -29,12 +35,8 @@ static int query_failed(const struct session *session, enum tactus_status status
 static void take(struct query *query, const uint8_t *objects, uint32_t count)
 {
     const uint64_t bytes = query->session->info.object_bytes;
-    for (uint32_t i = 0; i < count; i += 1) {
-        if (query->row_count == query->limit) {
-            query->cut = true;
-            return;
-        }
-        query->row_count += 1;
+    query->row_count += count;
+    for (uint32_t i = 0; i < count && !query->explaining; i += 1) {
         if (query->summing) {
             sum_add(&query->sum, objects + i * bytes);
         } else {
@@ -43,19 +45,31 @@ static void take(struct query *query, const uint8_t *objects, uint32_t count)
     }
 }
 
-/* One object more than the limit is asked for, to learn whether there is one. */
+/* At the limit: the place, then whether there is a row more. Last of all, so that an explanation is
+ * of the rows asked for. */
+static int look_behind(struct query *query)
+{
+    if (query->row_count < query->limit) return EXIT_OK;
+    uint64_t more = 0;
+    enum tactus_status status =
+        tactus_query_token(query->prepared, query->token, sizeof query->token);
+    if (status == TACTUS_ABSENT) return EXIT_OK; /* counted to the end */
+    if (status == TACTUS_OK) status = tactus_count(query->prepared, 1, &more);
+    if (status != TACTUS_OK) return query_failed(query->session, status);
+    query->cut = more > 0;
+    return EXIT_OK;
+}
+
 static int fetch(struct query *query)
 {
     uint8_t *objects = session_object(query->session, FETCH_COUNT);
     if (objects == NULL) return EXIT_SYSTEM;
 
     int code = EXIT_OK;
-    for (uint32_t count = 1; count > 0 && !query->cut && code == EXIT_OK;) {
-        uint64_t wanted = query->limit - query->row_count;
-        wanted = wanted < FETCH_COUNT ? wanted + 1 : FETCH_COUNT;
-        if (wanted > FETCH_COUNT) wanted = FETCH_COUNT;
-        const enum tactus_status status =
-            tactus_next(query->prepared, objects, (uint32_t)wanted, &count);
+    for (uint32_t count = 1; count > 0 && query->row_count < query->limit && code == EXIT_OK;) {
+        const uint64_t left = query->limit - query->row_count;
+        const uint32_t wanted = left < FETCH_COUNT ? (uint32_t)left : FETCH_COUNT;
+        const enum tactus_status status = tactus_next(query->prepared, objects, wanted, &count);
         if (status != TACTUS_OK) {
             code = query_failed(query->session, status);
         } else {
@@ -66,7 +80,20 @@ static int fetch(struct query *query)
     return code;
 }
 
-static int print_sum(const struct query *query, enum format format)
+static int count_rows(struct query *query)
+{
+    const enum tactus_status status =
+        tactus_count(query->prepared, query->limit, &query->row_count);
+    return status == TACTUS_OK ? EXIT_OK : query_failed(query->session, status);
+}
+
+static int print_count(const struct query *query)
+{
+    (void)printf("%llu\n", (unsigned long long)query->row_count);
+    return output_flush();
+}
+
+static int print_sum(const struct query *query)
 {
     if (query->sum.overflowed) {
         return complain(
@@ -77,7 +104,7 @@ static int print_sum(const struct query *query, enum format format)
     }
     char text[SUM_TEXT_MAX];
     sum_text(&query->sum, text);
-    if (format != FORMAT_JSON) {
+    if (query->format != FORMAT_JSON) {
         (void)printf("%s\n", text);
         return output_flush();
     }
@@ -122,7 +149,44 @@ static int check_parameters(const char *where)
     return EXIT_OK;
 }
 
-static int answer(struct query *query, const struct arguments *arguments, enum format format)
+static int write_piece(void *context, const char *text, size_t bytes)
+{
+    (void)context;
+    return fwrite(text, 1, bytes, stdout) == bytes ? 0 : 1;
+}
+
+/* The rows are read first, so that what it took stands beside what was expected. */
+static int explain(struct query *query)
+{
+    const int code = query->format == FORMAT_COUNT ? count_rows(query) : fetch(query);
+    if (code != EXIT_OK) return code;
+    const char *format = query->format == FORMAT_JSON ? "json" : "text";
+    const enum tactus_status status =
+        tactus_query_explain(query->prepared, format, write_piece, NULL);
+    if (status != TACTUS_OK && !ferror(stdout)) return query_failed(query->session, status);
+    return output_flush();
+}
+
+static int print_rows(struct query *query, const char *select)
+{
+    int code = output_begin(&query->output, query->session, query->format, select);
+    if (code == EXIT_OK) code = fetch(query);
+    const int written = output_end(&query->output);
+    return code == EXIT_OK ? written : code;
+}
+
+static int answer(struct query *query, const struct arguments *arguments)
+{
+    if (query->explaining) return explain(query);
+    if (!query->summing && query->format != FORMAT_COUNT) {
+        return print_rows(query, arguments_value(arguments, "select"));
+    }
+    const int code = query->summing ? fetch(query) : count_rows(query);
+    if (code != EXIT_OK) return code;
+    return query->summing ? print_sum(query) : print_count(query);
+}
+
+static int prepare(struct query *query, const struct arguments *arguments)
 {
     const struct session *session = query->session;
     const char *where = arguments->word_count > 2 ? arguments->words[2] : NULL;
@@ -130,53 +194,56 @@ static int answer(struct query *query, const struct arguments *arguments, enum f
     enum tactus_status status =
         tactus_prepare(session->db, session->collection, where, order, &query->prepared);
     if (status != TACTUS_OK) return query_failed(session, status);
-    const int usage = check_parameters(where);
-    if (usage != EXIT_OK) return usage;
-
-    status = tactus_run(query->prepared, tactus_latest(session->db), NULL);
-    if (status != TACTUS_OK) return query_failed(session, status);
-    if (query->summing) {
-        const int code = fetch(query);
-        return code == EXIT_OK ? print_sum(query, format) : code;
-    }
-    int code = output_begin(&query->output, session, format, arguments_value(arguments, "select"));
-    if (code == EXIT_OK) code = fetch(query);
-    const int written = output_end(&query->output);
-    return code == EXIT_OK ? written : code;
+    const int code = check_parameters(where);
+    if (code != EXIT_OK) return code;
+    const char *after = arguments_value(arguments, "after");
+    status = tactus_run(query->prepared, tactus_latest(session->db), after);
+    if (status == TACTUS_OK) return EXIT_OK;
+    return complain_error(status, tactus_error(session->db), after != NULL ? "--after" : NULL);
 }
 
 static int run_query(
-    const struct session *session, const struct arguments *arguments, enum format format
+    const struct session *session, const struct arguments *arguments, struct query *query
 )
 {
-    struct query query = {.session = session, .limit = UINT64_MAX};
-    int code = arguments_number(arguments, "limit", UINT64_MAX - 1, &query.limit);
-    if (code == EXIT_OK) code = prepare_sum(&query, arguments_value(arguments, "sum"));
-    if (code == EXIT_OK) code = answer(&query, arguments, format);
-    tactus_query_close(query.prepared);
-    if (code == EXIT_OK && query.cut) say("more rows: raise --limit");
+    query->session = session;
+    int code = prepare_sum(query, arguments_value(arguments, "sum"));
+    if (code == EXIT_OK) code = prepare(query, arguments);
+    if (code == EXIT_OK) code = answer(query, arguments);
+    if (code == EXIT_OK) code = look_behind(query);
+    tactus_query_close(query->prepared);
+    if (code == EXIT_OK && query->cut) say("more: --after %s", query->token);
     return code;
+}
+
+static int read_options(const struct arguments *arguments, struct query *query)
+{
+    if (arguments_has(arguments, "snapshot")) {
+        return complain(EXIT_USAGE, "query: --snapshot comes with a later version; leave it out");
+    }
+    query->limit = LIMIT_NONE;
+    query->explaining = arguments_has(arguments, "explain");
+    const int code = arguments_number(arguments, "limit", LIMIT_NONE, &query->limit);
+    if (code != EXIT_OK) return code;
+    if (query->limit == 0) {
+        return complain_usage(
+            "query", "--limit 0 asks for nothing; give 1 or more, or leave it out for all"
+        );
+    }
+    return output_format(arguments, true, &query->format);
 }
 
 static int run(const struct arguments *arguments)
 {
-    static const char *const later[] = {"after", "explain", "snapshot"};
-    for (size_t i = 0; i < sizeof later / sizeof later[0]; i += 1) {
-        if (arguments_has(arguments, later[i])) {
-            return complain(
-                EXIT_USAGE, "query: --%s comes with a later version; leave it out", later[i]
-            );
-        }
-    }
-    enum format format = FORMAT_TABLE;
-    int code = output_format(arguments, true, &format);
+    struct query query = {.format = FORMAT_TABLE};
+    int code = read_options(arguments, &query);
     if (code != EXIT_OK) return code;
 
     struct session session;
     code = session_open(&session, arguments, SESSION_READ, TACTUS_SYNC_COMMIT);
     if (code != EXIT_OK) return code;
     code = session_collection(&session, arguments->words[1]);
-    if (code == EXIT_OK) code = run_query(&session, arguments, format);
+    if (code == EXIT_OK) code = run_query(&session, arguments, &query);
     return session_close(&session, code);
 }
 
@@ -201,11 +268,14 @@ const struct command command_query = {
         "  values: 12, -2.55, 'it''s text', '2011-11-01', x'00ff', true\n"
         "\n"
         "  --order [-]FIELD     ascending or descending (timestamp)\n"
-        "  --limit N            at most N rows; says on standard error when there were more\n"
+        "  --limit N            at most N rows; if there are more, `more: --after TOKEN` on "
+        "standard error\n"
+        "  --after TOKEN        goes on behind the last row of the query that said so\n"
         "  --select a,b         these fields only\n"
         "  --sum FIELD          the exact sum of a field in place of the rows\n"
         "  --format F           table, csv, json, or count: the number of rows alone\n"
-        "  --after, --explain, --snapshot come with a later version\n"
+        "  --explain            reads the rows, and prints how they were found in their place\n"
+        "  --snapshot comes with a later version\n"
         "\n"
         "Example:\n"
         "  tactus query shop.tactus sale \"customer = 17850 and stock = '85123A'\" --order -at "
