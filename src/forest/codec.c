@@ -179,6 +179,7 @@ struct record_shape codec_shape(const struct tree_place *place)
         return collection->id_bytes == 8 ? record_shape_id64() : record_shape_id128();
     case TREE_KIND_INDEX:
         return place->index->order_bytes <= 8 ? record_shape_index64() : record_shape_index128();
+    case TREE_KIND_MAP: return record_shape_map(collection->id_bytes, collection->object_bytes);
     }
     assert(false);
     return (struct record_shape){0};
@@ -188,6 +189,7 @@ struct record_shape codec_shape(const struct tree_place *place)
 
 uint64_t object_timestamp(const struct collection_schema *collection, const void *object)
 {
+    assert(!collection->is_map);
     return native_load((const uint8_t *)object + collection->timestamp_offset, 8);
 }
 
@@ -195,6 +197,7 @@ void object_timestamp_set(
     const struct collection_schema *collection, void *object, uint64_t timestamp
 )
 {
+    assert(!collection->is_map);
     assert(timestamp <= TIMESTAMP_MAX);
     memcpy((uint8_t *)object + collection->timestamp_offset, &timestamp, sizeof timestamp);
 }
@@ -236,6 +239,62 @@ void codec_id_record(
     assert(collection->id_field != FIELD_NONE);
     const struct code code = codec_encode(&collection->fields[collection->id_field], id);
     code_record(code, collection->id_bytes == 16, timestamp, record);
+}
+
+void codec_map_key_store(const struct collection_schema *map, struct key key, void *bytes)
+{
+    assert(map->is_map);
+    key_store(bytes, map->id_bytes == 8 ? KEY_64 : KEY_128, key);
+}
+
+struct key codec_map_key_load(const struct collection_schema *map, const void *bytes)
+{
+    assert(map->is_map);
+    return key_load(bytes, map->id_bytes == 8 ? KEY_64 : KEY_128);
+}
+
+void codec_map_record(const struct collection_schema *map, const void *object, void *record)
+{
+    assert(map->is_map);
+    const uint32_t key_bytes = map->id_bytes;
+    uint8_t disk[OBJECT_SIZE_MAX];
+    bytes_copy(disk, object, map->object_bytes);
+    object_to_disk(map, disk);
+    uint8_t *bytes = record;
+    bytes_copy(bytes, disk, key_bytes);
+    store_u64(bytes + key_bytes, 0);
+    bytes_copy(bytes + key_bytes + 8, disk + key_bytes, map->object_bytes - key_bytes);
+}
+
+void codec_map_tombstone(const struct collection_schema *map, struct key key, void *record)
+{
+    assert(map->is_map);
+    uint8_t *bytes = record;
+    bytes_zero(bytes, codec_map_record_bytes(map));
+    codec_map_key_store(map, key, bytes);
+    store_u64(bytes + map->id_bytes, RECORD_TOMBSTONE);
+}
+
+void codec_map_object(const struct collection_schema *map, const void *record, void *object)
+{
+    assert(map->is_map);
+    const uint32_t key_bytes = map->id_bytes;
+    const uint8_t *bytes = record;
+    bytes_copy(object, bytes, key_bytes);
+    bytes_copy((uint8_t *)object + key_bytes, bytes + key_bytes + 8, map->object_bytes - key_bytes);
+    object_from_disk(map, object);
+}
+
+void codec_object_of_record(
+    const struct collection_schema *collection, const void *record, void *object
+)
+{
+    if (collection->is_map) {
+        codec_map_object(collection, record, object);
+        return;
+    }
+    bytes_copy(object, record, collection->object_bytes);
+    object_from_disk(collection, object);
 }
 
 /* Appends a code of `bytes` bytes to a prefix, from the right. */

@@ -67,12 +67,42 @@ void object_timestamp_set(
     const struct collection_schema *collection, void *object, uint64_t timestamp
 );
 
-/* The key of an id: uint64_t or struct tactus_u128, as the id field is, in native order. */
+/* The key of an id, or of a map: uint64_t or struct tactus_u128, as the field is, in native
+ * order. */
 struct key codec_id_key(const struct collection_schema *collection, const void *id);
 
-/* Writes the record of the id tree, 16 or 24 bytes. The collection has an id. */
+/* Writes the record of the id tree, 16 or 24 bytes. The collection has an id, and is no map. */
 void codec_id_record(
     const struct collection_schema *collection, const void *id, uint64_t timestamp, void *record
+);
+
+/* A map's record is its key, a flag word, and what stands behind the key in the object, 8 bytes
+ * more than the object: { u64 or u128 key, u64 0, ... }. */
+
+/* Bytes of it. */
+static inline uint32_t codec_map_record_bytes(const struct collection_schema *map)
+{
+    return map->object_bytes + 8;
+}
+
+/* A key as records and events have it, id_bytes of them, little-endian. (The key of an object of a
+ * map is codec_id_key(): it stands at its start.) */
+void codec_map_key_store(const struct collection_schema *map, struct key key, void *bytes);
+struct key codec_map_key_load(const struct collection_schema *map, const void *bytes);
+
+/* Writes the record of an object, which is normalised and in native order. They may not overlap. */
+void codec_map_record(const struct collection_schema *map, const void *object, void *record);
+
+/* Writes the record that hides a key. */
+void codec_map_tombstone(const struct collection_schema *map, struct key key, void *record);
+
+/* The object of a record that is no tombstone, in native order. They may not overlap. */
+void codec_map_object(const struct collection_schema *map, const void *record, void *object);
+
+/* The object of a record of the object tree, a map's or not, that is no tombstone: in native order.
+ * They may not overlap. */
+void codec_object_of_record(
+    const struct collection_schema *collection, const void *record, void *object
 );
 
 /* Writes the object's record of an index, 16 or 24 bytes, and returns true; or returns false and

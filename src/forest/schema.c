@@ -48,7 +48,8 @@ struct tree_place schema_tree(const struct schema *schema, uint32_t tree)
     for (uint32_t i = 0; i < schema->count; i += 1) {
         const struct collection_schema *collection = &schema->collections[i];
         if (tree == collection->object_tree) {
-            return (struct tree_place){collection, NULL, TREE_KIND_OBJECT};
+            const enum tree_kind kind = collection->is_map ? TREE_KIND_MAP : TREE_KIND_OBJECT;
+            return (struct tree_place){collection, NULL, kind};
         }
         if (tree == collection->id_tree) {
             return (struct tree_place){collection, NULL, TREE_KIND_ID};

@@ -215,14 +215,15 @@ static void parser_place_field(
 )
 {
     const uint32_t offset = (uint32_t)round_up_u64(parser->object_size, alignment);
-    if (round_up_u64(offset + field->size, 8) > OBJECT_SIZE_MAX) {
+    const uint32_t limit = parser->collection->is_map ? MAP_OBJECT_SIZE_MAX : OBJECT_SIZE_MAX;
+    if (round_up_u64(offset + field->size, 8) > limit) {
         parser_fail(
             parser,
             at,
-            "object too large: with `%s` it has %u bytes, and %d are allowed; shorten a field",
+            "object too large: with `%s` it has %u bytes, and %u are allowed; shorten a field",
             field->name,
             (uint32_t)round_up_u64(offset + field->size, 8),
-            OBJECT_SIZE_MAX
+            limit
         );
         return;
     }
@@ -346,6 +347,11 @@ static void parser_take_words(struct parser *parser, struct field *field, const 
     }
 }
 
+static bool type_is_id(uint8_t type)
+{
+    return type == TACTUS_TYPE_U64 || type == TACTUS_TYPE_U128 || type == TACTUS_TYPE_UUID;
+}
+
 /* What fields of some names and types may not be. */
 static void parser_check_field(
     struct parser *parser, const struct field *field, const struct token *at
@@ -353,8 +359,7 @@ static void parser_check_field(
 {
     const bool is_id = strcmp(field->name, "id") == 0;
     const bool is_timestamp = field->type == TACTUS_TYPE_TIMESTAMP;
-    if (is_id && field->type != TACTUS_TYPE_U64 && field->type != TACTUS_TYPE_U128 &&
-        field->type != TACTUS_TYPE_UUID) {
+    if (is_id && !type_is_id(field->type)) {
         parser_fail(parser, at, "the id must be u64, u128 or uuid: choose one, or another name");
     }
     if (strcmp(field->name, "timestamp") == 0 && !is_timestamp) {
@@ -381,6 +386,45 @@ static void parser_check_field(
     }
     if (is_timestamp && parser->collection->timestamp_field != FIELD_NONE) {
         parser_fail(parser, at, "two timestamps in `%s`: at most one", parser->collection->name);
+    }
+}
+
+/* What a map's fields may not be, besides. */
+static void parser_check_map_field(
+    struct parser *parser, const struct field *field, uint32_t number, const struct token *at
+)
+{
+    const char *map = parser->collection->name;
+    if (number == 0 && strcmp(field->name, "key") != 0) {
+        parser_fail(
+            parser,
+            at,
+            "a map begins with its key: let `key u64`, u128 or uuid stand first in `%s`",
+            map
+        );
+    }
+    if (number == 0 && !type_is_id(field->type)) {
+        parser_fail(parser, at, "the key must be u64, u128 or uuid: choose one");
+    }
+    if (number == 0 && field->flags != 0) {
+        parser_fail(
+            parser,
+            at,
+            "the key is always there, and always served: write neither optional nor index"
+        );
+    }
+    if (strcmp(field->name, "id") == 0) {
+        parser_fail(parser, at, "a map has a key, and no id: choose another name");
+    }
+    if (field->type == TACTUS_TYPE_TIMESTAMP) {
+        parser_fail(
+            parser, at, "a map has no timestamps: write `time`, or leave `%s` out", field->name
+        );
+    }
+    if ((field->flags & TACTUS_FIELD_INDEX) != 0) {
+        parser_fail(
+            parser, at, "a map has no indexes: leave `index` out, or make `%s` a collection", map
+        );
     }
 }
 
@@ -445,11 +489,12 @@ static void parser_field(struct parser *parser)
     const struct field_type *type = parser_take_type(parser, field);
     if (type == NULL) return;
     parser_take_words(parser, field, &at);
-    parser_check_field(parser, field, &name);
+    if (collection->is_map) parser_check_map_field(parser, field, number, &name);
+    if (!parser->failed) parser_check_field(parser, field, &name);
     if (parser->failed) return;
 
     parser_place_field(parser, field, type->alignment, &name);
-    if (strcmp(field->name, "id") == 0) {
+    if (strcmp(field->name, collection->is_map ? "key" : "id") == 0) {
         field->flags |= TACTUS_FIELD_ID;
         collection->id_field = number;
         collection->id_bytes = field->size;
@@ -465,6 +510,14 @@ static void parser_composite(struct parser *parser)
 {
     const struct token word = parser_take(parser);
     assert(token_is(&word, "index"));
+    if (parser->collection->is_map) {
+        parser_fail(
+            parser,
+            &word,
+            "a map has no indexes: leave it out, or make `%s` a collection",
+            parser->collection->name
+        );
+    }
     const struct token name = parser_take_name(parser, "an index");
     if (!parser->failed) parser_check_unique(parser, &name);
     if (parser->failed) return;
@@ -618,29 +671,39 @@ static void parser_add_timestamp(struct parser *parser, const struct token *at)
 static void parser_end_collection(struct parser *parser, const struct token *end)
 {
     struct collection_schema *collection = parser->collection;
+    const bool is_map = collection->is_map;
     if (collection->field_count == 0) {
-        parser_fail(parser, end, "`%s` has no field: declare one at least", collection->name);
+        parser_fail(
+            parser,
+            end,
+            "`%s` has no field: declare %s at least",
+            collection->name,
+            is_map ? "its key" : "one"
+        );
         return;
     }
-    if (collection->timestamp_field == FIELD_NONE) parser_add_timestamp(parser, end);
+    if (!is_map && collection->timestamp_field == FIELD_NONE) parser_add_timestamp(parser, end);
     if (!parser->failed) parser_resolve_composites(parser);
     if (parser->failed) return;
 
     collection->object_bytes = (uint32_t)round_up_u64(parser->object_size, 8);
     assert(collection->object_bytes <= OBJECT_SIZE_MAX);
-    collection->timestamp_offset = collection->fields[collection->timestamp_field].offset;
-    assert(collection->timestamp_offset % 8 == 0);
+    if (!is_map) {
+        collection->timestamp_offset = collection->fields[collection->timestamp_field].offset;
+        assert(collection->timestamp_offset % 8 == 0);
+    }
 
     struct schema *schema = parser->schema;
+    const bool has_id_tree = !is_map && collection->id_field != FIELD_NONE;
     collection->object_tree = (uint16_t)++schema->tree_count;
-    if (collection->id_field != FIELD_NONE) collection->id_tree = (uint16_t)++schema->tree_count;
+    if (has_id_tree) collection->id_tree = (uint16_t)++schema->tree_count;
     for (uint32_t i = 0; i < collection->index_count; i += 1) {
         collection->indexes[i].tree = (uint16_t)++schema->tree_count;
     }
     collection->shape = collection_shape(collection);
 }
 
-static void parser_begin_collection(struct parser *parser, const struct token *name)
+static void parser_begin_collection(struct parser *parser, const struct token *name, bool is_map)
 {
     struct schema *schema = parser->schema;
     struct collection_schema *collection = &schema->collections[schema->count];
@@ -650,6 +713,7 @@ static void parser_begin_collection(struct parser *parser, const struct token *n
         .number = schema->count,
         .id_field = FIELD_NONE,
         .timestamp_field = FIELD_NONE,
+        .is_map = is_map,
     };
     name_set(collection->name, name);
     schema->count += 1;
@@ -658,23 +722,37 @@ static void parser_begin_collection(struct parser *parser, const struct token *n
     parser->composite_count = 0;
 }
 
-static void parser_collection(struct parser *parser)
+/* Takes the name of a collection or map, which none above has. False: it failed. */
+static bool parser_take_new_name(struct parser *parser, bool is_map, struct token *name)
 {
-    const struct token name = parser_take_name(parser, "a collection");
-    if (parser->failed) return;
+    *name = parser_take_name(parser, is_map ? "a map" : "a collection");
+    if (parser->failed) return false;
     for (uint32_t i = 0; i < parser->schema->count; i += 1) {
-        if (!token_is(&name, parser->schema->collections[i].name)) continue;
+        const struct collection_schema *other = &parser->schema->collections[i];
+        if (!token_is(name, other->name)) continue;
         parser_fail(
-            parser, &name, "duplicate name `%.*s`: a collection above has it", TOKEN_TEXT(&name)
+            parser,
+            name,
+            "duplicate name `%.*s`: a %s above has it",
+            TOKEN_TEXT(name),
+            other->is_map ? "map" : "collection"
         );
-        return;
+        return false;
     }
     if (parser->schema->count == COLLECTIONS_MAX) {
-        parser_fail(parser, &name, "too many collections: at most %d", COLLECTIONS_MAX);
-        return;
+        parser_fail(parser, name, "too many collections and maps: at most %d", COLLECTIONS_MAX);
+        return false;
     }
-    if (!parser_expect(parser, "{", "behind the name of the collection")) return;
-    parser_begin_collection(parser, &name);
+    return true;
+}
+
+static void parser_collection(struct parser *parser, bool is_map)
+{
+    struct token name;
+    if (!parser_take_new_name(parser, is_map, &name)) return;
+    const char *where = is_map ? "behind the name of the map" : "behind the name of the collection";
+    if (!parser_expect(parser, "{", where)) return;
+    parser_begin_collection(parser, &name, is_map);
 
     while (!parser->failed && !token_is(&parser->token, "}")) {
         if (parser->token.kind == TOKEN_END) {
@@ -710,16 +788,15 @@ static void parser_text(struct parser *parser)
     while (!parser->failed && parser->token.kind != TOKEN_END) {
         const struct token word = parser_take(parser);
         if (token_is(&word, "collection")) {
-            parser_collection(parser);
+            parser_collection(parser, false);
         } else if (token_is(&word, "map")) {
-            parser_fail(
-                parser, &word, "maps come later: this version has collections only; leave it out"
-            );
+            parser_collection(parser, true);
         } else {
             parser_fail(
                 parser,
                 &word,
-                "unexpected `%.*s`: a schema is made of `collection NAME { ... }`",
+                "unexpected `%.*s`: a schema is made of `collection NAME { ... }` and `map NAME { "
+                "... }`",
                 TOKEN_TEXT(&word)
             );
         }

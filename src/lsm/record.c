@@ -37,6 +37,19 @@ struct record_shape record_shape_index128(void)
     ){.record_size = 24, .key_bits = KEY_192, .flag_offset = 16, .key_has_timestamp = true};
 }
 
+struct record_shape record_shape_map(uint32_t key_bytes, uint32_t object_bytes)
+{
+    assert(key_bytes == 8 || key_bytes == 16);
+    assert(object_bytes >= key_bytes);
+    const struct record_shape shape = {
+        .record_size = object_bytes + 8,
+        .key_bits = key_bytes * 8,
+        .flag_offset = key_bytes,
+    };
+    record_shape_check(&shape);
+    return shape;
+}
+
 /* Bytes at key_offset that belong to the key: in index trees the prefix alone. */
 static uint32_t record_key_bytes(const struct record_shape *shape)
 {

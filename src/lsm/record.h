@@ -4,6 +4,8 @@
  *   object           the object                    its timestamp             the timestamp
  *   id, 64 bits      { u64 id, u64 timestamp }     id                        the timestamp
  *   id, 128 bits     { u128 id, u64 timestamp }    id                        the timestamp
+ *   map, 64 bits     { u64 key, u64 0, value }     key                       the second u64
+ *   map, 128 bits    { u128 key, u64 0, value }    key                       the third u64
  *   index, 64 bits   { u64 prefix, u64 timestamp } prefix · 2^64 + timestamp the timestamp
  *   index, 128 bits  { u128 prefix, u64 timestamp} prefix · 2^64 + timestamp the timestamp
  *
@@ -37,7 +39,10 @@ struct record_shape record_shape_id128(void);
 struct record_shape record_shape_index64(void);
 struct record_shape record_shape_index128(void);
 
-/* Asserts that a shape is one of the five kinds above, or an id kind with a value behind it. */
+/* key_bytes: 8 or 16; object_bytes: of key and value, without the flag word between them. */
+struct record_shape record_shape_map(uint32_t key_bytes, uint32_t object_bytes);
+
+/* Asserts that a shape is one of the kinds above. */
 void record_shape_check(const struct record_shape *shape);
 
 static inline uint64_t record_flag_word(const struct record_shape *shape, const void *record)

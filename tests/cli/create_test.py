@@ -36,8 +36,10 @@ def test_an_index_over_16_bytes_is_refused():
     )
 
 
-def test_maps_come_later():
-    refused("collection a {\n  id u64\n}\nmap m { key u64  v u32 }\n", 4, ["later"])
+def test_what_a_map_cannot_have_is_refused_in_words():
+    refused("collection a {\n  id u64\n}\nmap m {\n  user u64\n}\n", 5, ["begins with its key"])
+    refused("map m {\n  key u64\n  v u32 index\n}\n", 3, ["a map has no indexes"])
+    refused("map m {\n  key u64\n  at timestamp\n}\n", 3, ["a map has no timestamps"])
 
 
 def test_broken_texts_are_refused():

@@ -28,10 +28,18 @@ static void check_fields(const struct collection_schema *collection)
     assert(collection->object_bytes - end < 8);
     assert(collection->object_bytes % 8 == 0);
     assert(collection->object_bytes <= OBJECT_SIZE_MAX);
+    assert(collection->shape != 0);
+    if (collection->is_map) {
+        assert(collection->object_bytes <= MAP_OBJECT_SIZE_MAX);
+        assert(collection->timestamp_field == FIELD_NONE);
+        assert(collection->id_field == 0);
+        assert(collection->id_bytes == collection->fields[0].size);
+        assert(collection->id_tree == 0 && collection->index_count == 0);
+        return;
+    }
     const struct field *timestamp = &collection->fields[collection->timestamp_field];
     assert(timestamp->type == TACTUS_TYPE_TIMESTAMP);
     assert(timestamp->offset == collection->timestamp_offset);
-    assert(collection->shape != 0);
 }
 
 static void check_indexes(const struct collection_schema *collection)

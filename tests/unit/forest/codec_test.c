@@ -323,4 +323,64 @@ TEST(codec, disk_order_and_back_is_the_same_object)
     EXPECT(memcmp(copy, object, sizeof object) == 0);
 }
 
+/* ---- Maps ----------------------------------------------------------------------------------- */
+
+TEST(codec, a_maps_record_has_a_flag_word_behind_the_key)
+{
+    const struct collection_schema *of = shape_of("map m { key u128\n n u32\n t text(6)\n v u16 }");
+    EXPECT(of->object_bytes == 32);
+    const struct tree_place place = schema_tree(&schema, of->object_tree);
+    const struct record_shape shape = codec_shape(&place);
+    EXPECT(shape.record_size == 40 && shape.record_size == codec_map_record_bytes(of));
+    EXPECT(shape.key_bits == KEY_128 && shape.flag_offset == 16);
+
+    _Alignas(8) uint8_t object[32] = {0};
+    set(of, object, "key", "0x0102030405060708090a0b0c0d0e0f10");
+    set(of, object, "n", "287454020");
+    set(of, object, "t", "abc");
+    set(of, object, "v", "4660");
+    static const uint8_t wanted[40] = {
+        0x10, 0x0f, 0x0e, 0x0d, 0x0c, 0x0b, 0x0a, 0x09, 8, 7, 6,    5,
+        4,    3,    2,    1,                                              /* low word first */
+        0,    0,    0,    0,    0,    0,    0,    0,                      /* the flag word */
+        0x44, 0x33, 0x22, 0x11, 'a',  'b',  'c',  0,    0, 0, 0x34, 0x12, /* little-endian */
+    };
+    uint8_t record[40];
+    memset(record, 0xa5, sizeof record);
+    codec_map_record(of, object, record);
+    EXPECT(memcmp(record, wanted, sizeof wanted) == 0);
+    const struct key key = key_from_u128(0x090a0b0c0d0e0f10, 0x0102030405060708);
+    EXPECT(key_equal(record_key(&shape, record), key));
+    EXPECT(key_equal(codec_id_key(of, object), key));
+    EXPECT(key_equal(codec_map_key_load(of, wanted), key));
+    EXPECT(!record_is_tombstone(&shape, record));
+
+    _Alignas(8) uint8_t back[32];
+    memset(back, 0xa5, sizeof back);
+    codec_object_of_record(of, record, back);
+    EXPECT(memcmp(back, object, sizeof back) == 0);
+
+    uint8_t tombstone[40];
+    memset(tombstone, 0xa5, sizeof tombstone);
+    codec_map_tombstone(of, key, tombstone);
+    record_make_tombstone(&shape, record);
+    EXPECT(memcmp(tombstone, record, sizeof record) == 0);
+}
+
+TEST(codec, a_map_of_nothing_but_keys_has_records_of_two_words)
+{
+    const struct collection_schema *of = shape_of("map m { key u64 }");
+    const uint64_t object = UINT64_C(0xfedcba9876543210);
+    uint8_t record[16];
+    codec_map_record(of, &object, record);
+    EXPECT(load_u64(record) == object);
+    EXPECT(load_u64(record + 8) == 0);
+    codec_map_tombstone(of, codec_id_key(of, &object), record);
+    EXPECT(load_u64(record) == object);
+    EXPECT(load_u64(record + 8) == RECORD_TOMBSTONE);
+    uint64_t back = 0;
+    codec_map_object(of, record, &back);
+    EXPECT(back == object);
+}
+
 TEST_MAIN()

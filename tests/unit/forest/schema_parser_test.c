@@ -85,6 +85,45 @@ TEST(schema_parser, numbers_trees_in_the_order_of_the_text)
     EXPECT(schema_tree(&schema, 7).collection == b);
 }
 
+TEST(schema_parser, a_map_is_its_key_and_what_stands_behind_it_and_has_one_tree)
+{
+    EXPECT(parses("map session { key u128   user u64   state bytes(45) }\n"
+                  "collection a { id u64\n x u8 index }\n"
+                  "map flag { key u64 }"));
+    EXPECT(schema.count == 3);
+    const struct collection_schema *session = &schema.collections[0];
+    EXPECT(session->is_map);
+    EXPECT(session->field_count == 3);
+    EXPECT(session->id_field == 0);
+    EXPECT(session->id_bytes == 16);
+    EXPECT(session->timestamp_field == FIELD_NONE);
+    EXPECT(session->fields[0].flags == TACTUS_FIELD_ID);
+    EXPECT(session->fields[1].offset == 16 && session->fields[2].offset == 24);
+    EXPECT(session->object_bytes == 72);
+    EXPECT(session->object_tree == 1 && session->id_tree == 0 && session->index_count == 0);
+    EXPECT(session->shape != 0);
+    EXPECT(schema_tree(&schema, 1).kind == TREE_KIND_MAP);
+    EXPECT(schema_tree(&schema, 1).collection == session);
+
+    const struct collection_schema *a = &schema.collections[1];
+    EXPECT(!a->is_map && a->object_tree == 2 && a->id_tree == 3 && a->indexes[0].tree == 4);
+    const struct collection_schema *flag = &schema.collections[2];
+    EXPECT(flag->is_map && flag->object_tree == 5 && flag->object_bytes == 8);
+    EXPECT(flag->id_bytes == 8);
+    EXPECT(schema.tree_count == 5);
+    EXPECT(schema_find(&schema, "flag") == flag);
+}
+
+TEST(schema_parser, a_map_may_have_optional_fields_and_a_collection_a_field_named_key)
+{
+    EXPECT(parses("map m { key uuid\n at time optional\n spare reserved(3) }"));
+    EXPECT(schema.collections[0].fields[1].flags == TACTUS_FIELD_OPTIONAL);
+    EXPECT(parses("collection a { key u32 index }"));
+    EXPECT(!schema.collections[0].is_map);
+    EXPECT(schema.collections[0].id_field == FIELD_NONE);
+    EXPECT(schema.collections[0].index_count == 1);
+}
+
 TEST(schema_parser, adds_the_timestamp_that_is_left_out)
 {
     EXPECT(parses("collection a { x u8 }"));
@@ -211,6 +250,34 @@ TEST(schema_parser, refuses_what_an_id_or_a_timestamp_cannot_be)
     EXPECT(refuses("collection a { x u8\n r reserved(8) index }", 2, 2, "reserved bytes"));
 }
 
+TEST(schema_parser, refuses_what_a_map_cannot_be)
+{
+    EXPECT(refuses("map m {\n  user u64\n}", 2, 3, "a map begins with its key"));
+    EXPECT(refuses("map m { user u64\n key u64 }", 1, 9, "a map begins with its key"));
+    EXPECT(refuses("map m { id u64 }", 1, 9, "a map begins with its key"));
+    EXPECT(refuses("map m { key u32 }", 1, 9, "the key must be u64, u128 or uuid"));
+    EXPECT(refuses("map m { key text(8) }", 1, 9, "the key must be u64, u128 or uuid"));
+    EXPECT(refuses("map m { key u64 optional }", 1, 9, "the key is always there"));
+    EXPECT(refuses("map m { key u64 index }", 1, 9, "the key is always there"));
+    EXPECT(refuses("map m { key u64\n key u64 }", 2, 2, "duplicate name `key`"));
+    EXPECT(refuses("map m { key u64\n id u64 }", 2, 2, "a map has a key, and no id"));
+    EXPECT(refuses("map m { key u64\n at timestamp }", 2, 2, "a map has no timestamps"));
+    EXPECT(refuses("map m { key u64\n timestamp timestamp }", 2, 2, "a map has no timestamps"));
+    EXPECT(refuses("map m { key u64\n timestamp u64 }", 2, 2, "has the type timestamp"));
+    EXPECT(refuses("map m { key u64\n x u8 index\n }", 2, 2, "a map has no indexes"));
+    EXPECT(refuses("map m { key u64\n x u8 index sparse\n }", 2, 2, "a map has no indexes"));
+    EXPECT(refuses("map m { key u64\n x u8\n index i (x) }", 3, 2, "a map has no indexes"));
+    EXPECT(refuses("map m { index i (x)\n key u64 }", 1, 9, "a map has no indexes"));
+    EXPECT(refuses("map m { }", 1, 9, "declare its key"));
+    EXPECT(refuses("map m", 1, 6, "`{` is missing behind the name of the map"));
+    EXPECT(refuses("map {", 1, 5, "the name of a map"));
+    EXPECT(refuses("map m { key u64\n", 2, 1, "opened in line 1, is not closed"));
+    EXPECT(refuses("map m { key u64\nmap n { key u64 }", 2, 1, "is not closed before this"));
+    EXPECT(refuses("map m { key u64 }\nmap m { key u64 }", 2, 5, "a map above has it"));
+    EXPECT(refuses("map m { key u64 }\ncollection m { x u8 }", 2, 12, "a map above has it"));
+    EXPECT(refuses("collection m { x u8 }\nmap m { key u64 }", 2, 5, "a collection above"));
+}
+
 TEST(schema_parser, refuses_bad_words_behind_a_type)
 {
     EXPECT(refuses("collection a {\n x u8 indexed\n y u8\n}", 2, 7, "unknown word `indexed`"));
@@ -263,7 +330,6 @@ TEST(schema_parser, refuses_text_that_is_no_schema)
     EXPECT(refuses("collection a { x u8; }", 1, 20, "unexpected `;`"));
     EXPECT(refuses("collection a { \xc3\xa4 u8 }", 1, 16, "byte 0xc3"));
     EXPECT(refuses("collection a { x\x01 u8 }", 1, 17, "control character 0x01"));
-    EXPECT(refuses("map session { key u128   user u64 }", 1, 1, "maps come later"));
     EXPECT(schema_parse("collection a { x u8 }\0", 22, &schema, &error) == TACTUS_SYNTAX);
     EXPECT(error.line == 1 && error.column == 22 && strstr(error.text, "zero byte") != NULL);
     EXPECT(schema_parse("collection a { # \0\n x u8 }", 26, &schema, &error) == TACTUS_SYNTAX);
@@ -296,11 +362,16 @@ TEST(schema_parser, refuses_too_much)
     EXPECT(refuses(with_fields(4, "bytes(1023)"), 6, 1, "object too large"));
     EXPECT(refuses(with_fields(5, "bytes(1000)"), 6, 2, "has 5000 bytes, and 4096 are allowed"));
 
+    EXPECT(parses("map m { key u64\n v bytes(4080) }"));
+    EXPECT(schema.collections[0].object_bytes == MAP_OBJECT_SIZE_MAX);
+    EXPECT(refuses("map m { key u64\n v bytes(4081) }", 2, 2, "4096 bytes, and 4088 are allowed"));
+
     size_t size = 0;
     for (uint32_t i = 0; i < 65; i += 1) {
-        size += (size_t)snprintf(big + size, sizeof big - size, "collection c%u { x u8 }\n", i);
+        const char *form = i % 2 == 0 ? "collection c%u { x u8 }\n" : "map c%u { key u64 }\n";
+        size += (size_t)snprintf(big + size, sizeof big - size, form, i);
     }
-    EXPECT(refuses(big, 65, 12, "too many collections"));
+    EXPECT(refuses(big, 65, 12, "too many collections and maps"));
     memset(big, ' ', sizeof big);
     EXPECT(schema_parse(big, SCHEMA_TEXT_MAX + 1, &schema, &error) == TACTUS_SYNTAX);
     EXPECT(strstr(error.text, "at most 1 MiB") != NULL);

@@ -20,9 +20,8 @@ static struct record_shape shape_of(uint32_t kind)
     case 4: return record_shape_id128();
     case 5: return record_shape_index64();
     case 6: return record_shape_index128();
-    case 7: return (struct record_shape){.record_size = 40, .key_bits = KEY_64, .flag_offset = 8};
-    default:
-        return (struct record_shape){.record_size = 264, .key_bits = KEY_128, .flag_offset = 16};
+    case 7: return record_shape_map(8, 32);
+    default: return record_shape_map(16, 256);
     }
 }
 enum { SHAPES = 9 };

@@ -53,10 +53,13 @@ TEST(record, a_tombstone_has_the_key_of_its_record_and_nothing_else)
     EXPECT(both[0] == 5 && both[1] == RECORD_TOMBSTONE);
 }
 
-TEST(record, an_id_may_have_a_value_behind_it)
+TEST(record, a_map_has_a_value_behind_its_key)
 {
-    const struct record_shape shape = {
-        .record_size = 104, .key_bits = KEY_128, .key_offset = 0, .flag_offset = 16};
+    const struct record_shape narrow = record_shape_map(8, 8);
+    EXPECT(narrow.record_size == 16 && narrow.key_bits == KEY_64 && narrow.flag_offset == 8);
+    const struct record_shape shape = record_shape_map(16, 96);
+    EXPECT(shape.record_size == 104);
+    EXPECT(record_shape_has_filter(&shape));
     uint64_t words[13] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13};
     record_shape_check(&shape);
     EXPECT(key_equal(record_key(&shape, words), key_from_u128(1, 2)));
