@@ -442,6 +442,7 @@ static int run(const struct arguments *arguments)
         code = session_open(&import.session, arguments, SESSION_WRITE, import.batch.sync);
     }
     if (code == EXIT_OK) code = session_collection(&import.session, arguments->words[1]);
+    if (code == EXIT_OK) code = session_refuse_map(&import.session);
     if (code == EXIT_OK) code = import_collection(&import, arguments);
     code = session_close(&import.session, code);
     import_files_close(&import.files);

@@ -75,6 +75,7 @@ static int run(const struct arguments *arguments)
     code = session_open(&session, arguments, SESSION_WRITE, TACTUS_SYNC_COMMIT);
     if (code != EXIT_OK) return code;
     code = session_collection(&session, arguments->words[1]);
+    if (code == EXIT_OK) code = session_refuse_map(&session);
 
     void *object = NULL;
     bool *given = NULL;

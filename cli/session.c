@@ -120,6 +120,16 @@ int session_collection(struct session *session, const char *name)
     return EXIT_OK;
 }
 
+int session_refuse_map(const struct session *session)
+{
+    if (session->info.kind != TACTUS_KIND_MAP) return EXIT_OK;
+    return complain(
+        EXIT_USAGE,
+        "%s is a map: the command writes collections; call tactus_put",
+        session->info.name
+    );
+}
+
 uint32_t session_field(const struct session *session, const char *name, size_t name_size)
 {
     for (uint32_t i = 0; i < session->info.field_count; i += 1) {

@@ -37,6 +37,9 @@ int session_open_memory(struct session *session, const char *schema, const char 
 /* Makes the collection of that name the session's, fields and all. */
 int session_collection(struct session *session, const char *name);
 
+/* EXIT_USAGE, with words: what was found is a map. */
+int session_refuse_map(const struct session *session);
+
 /* Its number, or UINT32_MAX. */
 uint32_t session_field(const struct session *session, const char *name, size_t name_size);
 

@@ -53,14 +53,14 @@ typedef struct tactus_db tactus_db;
 typedef struct tactus_txn tactus_txn;
 typedef struct tactus_view tactus_view;             /* what a read sees */
 typedef struct tactus_query tactus_query;           /* prepared, and its place in the answer */
-typedef struct tactus_collection tactus_collection; /* borrowed until tactus_close */
+typedef struct tactus_collection tactus_collection; /* a map, too; borrowed until tactus_close */
 
 struct tactus_u128 {
     uint64_t low, high; /* at a multiple of 8 in every object */
 };
 
-struct tactus_result { /* of one object */
-    uint64_t timestamp;
+struct tactus_result {  /* of one object */
+    uint64_t timestamp; /* 0 in maps, which have none */
     int32_t status;
     uint32_t field; /* which one was INVALID: its number for tactus_field_at */
 };
@@ -88,19 +88,19 @@ enum tactus_create_flags {
 
 /* Options of a file: fixed when it is made, part of what decides its bytes. 0 is "the default". */
 struct tactus_create_options {
-    uint32_t struct_bytes;  /* set by _default(); new fields go at the end */
-    uint32_t flags;         /* enum tactus_create_flags */
-    uint64_t memory_bytes;  /* memory tables and scratch, without the cache; default 16 MiB */
-    uint32_t block_size;    /* a power of two, 4 KiB to 1 MiB; default 32 KiB */
-    uint32_t batch_max;     /* object events of one collection in one transaction; 1 to 65,536 */
-    uint32_t bar_beats;     /* beats in a bar: an even number, 4 to 64 */
-    uint32_t growth_factor; /* tables of a level against the one above it: 2 to 16; default 8 */
-    uint64_t journal_bytes; /* default 12 * bar * entry_max; at least half of that */
-    uint64_t size_max;      /* most bytes of blocks; default 2^25 blocks */
-    uint32_t tables_max;    /* tables on disk over all trees; default by memory and size_max */
-    uint32_t keep;          /* checkpoints a released block is kept for, 1 to 8; default 1 */
-    uint32_t snapshots_max; /* named snapshots at once; default 4 */
-    uint32_t runs_max[7];   /* sorted runs that come together in a level; 1 */
+    uint32_t struct_bytes; /* set by _default(); new fields go at the end */
+    uint32_t flags;        /* enum tactus_create_flags */
+    uint64_t memory_bytes; /* memory tables and scratch, without the cache; default 16 MiB */
+    uint32_t block_size;   /* a power of two, 4 KiB to 1 MiB; default 32 KiB */
+    uint32_t batch_max; /* object events of one collection or map in one transaction; 1 to 65,536 */
+    uint32_t bar_beats; /* beats in a bar: an even number, 4 to 64 */
+    uint32_t growth_factor;     /* tables of a level against the one above it: 2 to 16; default 8 */
+    uint64_t journal_bytes;     /* default 12 * bar * entry_max; at least half of that */
+    uint64_t size_max;          /* most bytes of blocks; default 2^25 blocks */
+    uint32_t tables_max;        /* tables on disk over all trees; default by memory and size_max */
+    uint32_t keep;              /* checkpoints a released block is kept for, 1 to 8; default 1 */
+    uint32_t snapshots_max;     /* named snapshots at once; default 4 */
+    uint32_t runs_max[7];       /* sorted runs that come together in a level; 1 */
     struct tactus_u128 file_id; /* seeds every checksum; zero: taken from the system's randomness */
 };
 TACTUS_API void tactus_create_options_init(
@@ -233,23 +233,28 @@ enum tactus_type {
 };
 
 enum tactus_field_flags {
-    TACTUS_FIELD_ID = 1,
+    TACTUS_FIELD_ID = 1, /* the id, or a map's key */
     TACTUS_FIELD_OPTIONAL = 2,
     TACTUS_FIELD_INDEX = 4,
     TACTUS_FIELD_SPARSE = 8, /* its index leaves zero out */
     TACTUS_FIELD_HASH = 16   /* its index has the value's hash: for = and in alone */
 };
 
+enum tactus_kind {
+    TACTUS_KIND_COLLECTION = 1, /* objects with timestamps and indexes, maybe ids */
+    TACTUS_KIND_MAP = 2         /* objects under a key, their first field, and nothing besides */
+};
+
 struct tactus_collection_info {
     const char *name; /* borrowed until tactus_close */
-    uint32_t kind;    /* 1: collection */
+    uint32_t kind;    /* enum tactus_kind */
     uint32_t field_count;
     uint32_t object_bytes;
-    uint32_t id_field;        /* its number, or UINT32_MAX: there is none */
-    uint32_t timestamp_field; /* its number */
+    uint32_t id_field;        /* its number, or UINT32_MAX: there is none; of a map 0, the key */
+    uint32_t timestamp_field; /* its number; of a map UINT32_MAX */
     uint32_t index_count;     /* composite ones included */
     uint64_t shape;           /* as tactus_collection_find takes it */
-    uint64_t timestamp_last;  /* the highest ever committed; 0: none yet */
+    uint64_t timestamp_last;  /* the highest ever committed; 0: none yet, or a map */
     uint32_t batch_max;
     uint32_t reserved;
 };
@@ -274,7 +279,7 @@ TACTUS_API const char *tactus_schema_text(const tactus_db *db);
 
 /* `shape` is NAME_SHAPE as codegen prints it, a hash of names, types and offsets: a program built
  * for another schema gets SCHEMA here, instead of writing past its struct. 0: any shape will do
- * (for tools that look fields up). ABSENT: there is no collection of that name. */
+ * (for tools that look fields up). ABSENT: there is no collection or map of that name. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_collection_find(
     tactus_db *db, const char *name, uint64_t shape, const tactus_collection **collection
 );
@@ -345,8 +350,8 @@ TACTUS_API int tactus_fd(tactus_db *db);
 /* Objects are judged in order, each after those before it; EXISTS, ABSENT or INVALID refuses one.
  * results NULL: all or nothing, and the answer is the first refusal. results given: what can be is
  * applied, and SOME says that not all was. Other failures (LIMIT: more than batch_max events of
- * this collection in the transaction; CORRUPT, IO) leave the transaction as it was before the
- * call. */
+ * this collection in the transaction; CORRUPT, IO; MISUSE: it is a map) leave the transaction as it
+ * was before the call. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_insert(
     tactus_txn *txn,
     const tactus_collection *collection,
@@ -379,6 +384,27 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_remove(
     struct tactus_result *results
 );
 
+/* Of a map: each object is there from here on, under its key, whatever was there before: nobody
+ * looks, so there is nothing to read and nothing to judge but the values. INVALID refuses an
+ * object; results and other failures as of tactus_insert (MISUSE: it is a collection); timestamps
+ * in results are 0. Of two objects with one key the later one stays. */
+TACTUS_API TACTUS_CHECKED enum tactus_status tactus_put(
+    tactus_txn *txn,
+    const tactus_collection *map,
+    const void *objects,
+    uint32_t count,
+    struct tactus_result *results
+);
+/* Of a map: nothing is there under these keys from here on, as maybe nothing was before: that is
+ * not told. keys: uint64_t or struct tactus_u128, as the key field is. No key is refused. */
+TACTUS_API TACTUS_CHECKED enum tactus_status tactus_delete(
+    tactus_txn *txn,
+    const tactus_collection *map,
+    const void *keys,
+    uint32_t count,
+    struct tactus_result *results
+);
+
 /* Makes every commit so far durable, under any sync. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_flush(tactus_db *db);
 
@@ -393,8 +419,8 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_checkpoint(tactus_db *db);
 TACTUS_API tactus_view *tactus_latest(tactus_db *db);     /* borrowed: what is committed now */
 TACTUS_API tactus_view *tactus_txn_view(tactus_txn *txn); /* borrowed: its own writes, too */
 
-/* All at once, so that their reads overlap; objects[i] is that of ids[i], all zero if absent.
- * results NULL: ABSENT if any is. results given: SOME. */
+/* All at once, so that their reads overlap; objects[i] is that of ids[i], all zero if absent. Of a
+ * map the ids are its keys. results NULL: ABSENT if any is. results given: SOME. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_get(
     tactus_view *view,
     const tactus_collection *collection,
@@ -403,7 +429,7 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_get(
     void *objects,
     struct tactus_result *results
 );
-/* The same by timestamp, for any collection. */
+/* The same by timestamp, for any collection. MISUSE: it is a map. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_get_by_timestamp(
     tactus_view *view,
     const tactus_collection *collection,
@@ -414,7 +440,7 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_get_by_timestamp(
 );
 
 /* where: as in `tactus query`, with ?1, ?2 ... for values; NULL: all. order: "field", "-field";
- * NULL: the timestamp. Parsed here, once; run often.
+ * NULL: the timestamp; of a map, which has no other order, its key. Parsed here, once; run often.
  *
  *   SYNTAX   with line and column; a value that its field cannot read is one, too
  *   LIMIT    query_count_max are open, or it would take more than 32 scans of indexes
@@ -512,14 +538,15 @@ TACTUS_API TACTUS_CHECKED enum tactus_status tactus_text_set(
 /* ---- Looking after a file ------------------------------------------------------------------- */
 
 struct tactus_digest {           /* 128-bit checksums */
-    struct tactus_u128 logical;  /* of the contents of every collection, whatever the layout */
+    struct tactus_u128 logical;  /* of the contents of all collections and maps, whatever the
+                                    layout */
     struct tactus_u128 physical; /* of the canonical image: checkpoint, blocks, journal */
 };
 /* Reads everything. BUSY: a transaction is open. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_digest(
     tactus_db *db, struct tactus_digest *digest
 );
-/* Of the contents of one collection, and how many objects it holds (count may be NULL). */
+/* Of the contents of one collection or map, and how many objects it holds (count may be NULL). */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_digest_collection(
     tactus_db *db, const tactus_collection *collection, struct tactus_u128 *digest, uint64_t *count
 );
@@ -625,7 +652,8 @@ struct tactus_stats {
 
     /* Since the file was made. Write amplification of a level is blocks_written of it * block_bytes
      * / bytes_committed. */
-    uint64_t bytes_committed; /* objects inserted and updated, and 8 for each remove */
+    uint64_t bytes_committed; /* objects inserted, updated and put, 8 for each remove, and keys
+                                 deleted */
     uint64_t bytes_journaled; /* journal entries, as they lie in the ring */
     uint64_t deferrals;       /* flushes of a memory table that were put off by a bar */
     uint64_t tables_coalesced;

@@ -4,7 +4,7 @@
     tools/decode.py FILE [superblock]      the options of the file and its checkpoint
     tools/decode.py FILE journal           the entries that continue the checkpoint
     tools/decode.py FILE trees             every tree: tables and records by level
-    tools/decode.py FILE dump COLLECTION   live objects as CSV: the checkpoint, then the journal
+    tools/decode.py FILE dump NAME         live objects as CSV: the checkpoint, then the journal
 
 Standard library only; checksums are compared where Debian's python3-xxhash is installed. Numbers
 in parentheses are sections of docs/format.md."""
@@ -143,9 +143,7 @@ class File:
         """(8): the newest events of the tables that live."""
         live = {}
         for body in self.chain(self.superblock[568:600], MANIFEST, u64(self.superblock, 600)):
-            for offset in range(0, len(body), 128):
-                event = body[offset:offset + 128]
-                live[u64(event, 64)] = event
+            live.update((u64(body, at + 64), body[at:at + 128]) for at in range(0, len(body), 128))
         return [event for event in live.values() if event[103] != 3]
 
     def records(self, table):
@@ -169,23 +167,27 @@ class File:
                     yield record
 
     def objects(self, collection):
-        """(10): live objects by timestamp: the levels, the oldest first, then the journal."""
-        live = {}
+        """(10): live objects by timestamp or key: the levels, oldest first, then the journal."""
+        live, flags, key = {}, collection.flags, collection.key
         tables = [table for table in self.tables() if u16(table, 100) == collection.tree]
         for table in sorted(tables, key=lambda table: -table[102]):
             for record in self.records(table):
-                word = u64(record, collection.timestamp)
-                live[word & ~TOMBSTONE] = None if word & TOMBSTONE else record
+                dead = u64(record, flags) & TOMBSTONE
+                number = int.from_bytes(record[key], "little") - dead * (not collection.is_map)
+                if collection.is_map:  # the flags are none of the object
+                    record = record[:flags] + record[flags + 8:]
+                live[number] = None if dead else record
         for entry in self.journal():
             at = 256
             while at < len(entry):
                 kind, of, size = entry[at], u16(entry, at + 2), u32(entry, at + 4)
                 payload = entry[at + 8:at + 8 + size]
                 if of == collection.number:
-                    timestamp = u64(payload, 0 if kind == 3 else collection.timestamp)
-                    live[timestamp] = None if kind == 3 else payload
+                    dead = kind in (3, 5)
+                    number = int.from_bytes(payload if dead else payload[key], "little")
+                    live[number] = None if dead else payload
                 at += 8 + size
-        return [live[timestamp] for timestamp in sorted(live) if live[timestamp] is not None]
+        return [live[number] for number in sorted(live) if live[number] is not None]
 
 
 def parse_schema(text):
@@ -195,9 +197,9 @@ def parse_schema(text):
         r"\bindex\s+(\w+)\s*\([^)]*\)"  # a composite index; or a field and its words
         r"|(\w+)\s+(" + "|".join(SIZES) + r")\b(?:\s*\(\s*(\d+)\s*\))?"
         r"((?:[ \t]+(?:optional\b|index\b(?!\s+\w+\s*\()(?:[ \t]+(?:hash|sparse)\b)*))*)")
-    for name, body in re.findall(r"collection\s+(\w+)\s*\{([^}]*)\}", text):
-        parts, fields, indexes, end = part.findall(body), {}, [], 0
-        if all(kind != "timestamp" for _, _, kind, _, _ in parts):
+    for word, name, body in re.findall(r"(collection|map)\s+(\w+)\s*\{([^}]*)\}", text):
+        parts, fields, indexes, end, is_map = part.findall(body), {}, [], 0, word == "map"
+        if not is_map and all(kind != "timestamp" for _, _, kind, _, _ in parts):
             parts.append(("", "timestamp", "timestamp", "", ""))
         for composite, field, kind, number, words in parts:
             if composite or "index" in words.split():
@@ -206,10 +208,11 @@ def parse_schema(text):
                 offset = round_up(end, min(SIZES[kind], 8) or 1)
                 end = offset + (SIZES[kind] or int(number))
                 fields[field] = (kind, int(number or 0), offset, end, "optional" in words.split())
+        at, end = next(one[2:4] for one in fields.values() if is_map or one[0] == "timestamp")
         collections.append(types.SimpleNamespace(
-            name=name, number=len(collections), tree=tree, fields=fields,
+            name=name, number=len(collections), tree=tree, fields=fields, is_map=is_map,
             trees=["objects"] + ["id"] * ("id" in fields) + indexes,
-            timestamp=next(field[2] for field in fields.values() if field[0] == "timestamp")))
+            key=slice(at, end), flags=end if is_map else at))
         tree += len(collections[-1].trees)
     return collections
 
@@ -217,8 +220,7 @@ def parse_schema(text):
 def show(field, record):
     """A value as `tactus export` writes it; a float with its own count of digits (4)."""
     kind, number, offset, end, is_optional = field
-    value = record[offset:end]
-    unsigned = int.from_bytes(value, "little")
+    value, unsigned = record[offset:end], int.from_bytes(record[offset:end], "little")
     whole = int.from_bytes(value, "little", signed=True)
     if is_optional and unsigned == 0:
         return ""
@@ -251,7 +253,7 @@ def superblock(file):
         print(name, load(file.superblock, offset))
     state = file.trailer(368, STATE)
     for collection in file.collections:
-        print(f"timestamp_last {collection.name}", u64(state, 584 + 8 * collection.number))
+        print(f"timestamp_last {collection.name}", u64(state, 600 + 8 * collection.number))
     for name, offset in (("blocks_acquired", 424), ("blocks_released", 480)):
         print(name, bin(int.from_bytes(file.trailer(offset, FREE_SET), "little")).count("1"))
 
@@ -264,13 +266,12 @@ def journal(file):
 
 
 def trees(file):
-    tables = list(file.tables())
+    tables = file.tables()
     for collection in file.collections:
         for tree, name in enumerate(collection.trees, collection.tree):
             print(f"tree {tree}: {collection.name} {name}")
             for level in range(7):
-                here = [t for t in tables if (u16(t, 100), t[102]) == (tree, level)]
-                if here:
+                if here := [t for t in tables if (u16(t, 100), t[102]) == (tree, level)]:
                     count = sum(1 for table in here for _ in file.records(table))
                     print(f"  level {level}: {len(here)} tables, {count} records")
 
@@ -281,8 +282,7 @@ def dump(file, name):
     fields = {name: field for name, field in found.fields.items() if field[0] != "reserved"}
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(fields)
-    values = fields.values()
-    writer.writerows([show(field, record) for field in values] for record in file.objects(found))
+    writer.writerows([show(field, one) for field in fields.values()] for one in file.objects(found))
 
 
 def main():

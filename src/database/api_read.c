@@ -70,7 +70,7 @@ void tactus_collection_info(
     const struct collection_schema *schema = collection->collection->schema;
     *info = (struct tactus_collection_info){
         .name = schema->name,
-        .kind = 1,
+        .kind = schema->is_map ? TACTUS_KIND_MAP : TACTUS_KIND_COLLECTION,
         .field_count = schema->field_count,
         .object_bytes = schema->object_bytes,
         .id_field = schema->id_field,
@@ -171,37 +171,18 @@ tactus_view *tactus_txn_view(tactus_txn *txn)
 struct get {
     const struct collection *collection;
     enum visibility visibility;
-    const uint8_t *ids; /* NULL: by timestamp */
+    const uint8_t *ids; /* or keys of a map; NULL: by timestamp */
     const uint64_t *timestamps;
     uint8_t *objects;
     struct tactus_result *results;
     uint32_t absent_count;
 };
 
-static enum tactus_status get_chunk(tactus_db *db, struct get *get, uint32_t first, uint32_t count)
+/* One object after the other, as the call's `found` and `objects` have them. */
+static void get_results(
+    struct get *get, uint32_t first, uint32_t count, const bool *found, const uint64_t *timestamps
+)
 {
-    const struct collection_schema *schema = get->collection->schema;
-    uint64_t timestamps[RESOLVE_MAX];
-    bool found[RESOLVE_MAX];
-    if (get->ids != NULL) {
-        struct key keys[RESOLVE_MAX];
-        for (uint32_t index = 0; index < count; index += 1) {
-            const uint64_t offset = (uint64_t)(first + index) * schema->id_bytes;
-            keys[index] = codec_id_key(schema, get->ids + offset);
-        }
-        TRY(collection_find(
-            get->collection, &db->forest.resolver, get->visibility, keys, count, timestamps
-        ));
-    } else {
-        for (uint32_t index = 0; index < count; index += 1) {
-            const uint64_t timestamp = get->timestamps[first + index];
-            timestamps[index] = timestamp <= TIMESTAMP_MAX ? timestamp : 0;
-        }
-    }
-    uint8_t *objects = get->objects + (uint64_t)first * schema->object_bytes;
-    TRY(collection_fetch(
-        get->collection, &db->forest.resolver, get->visibility, timestamps, count, objects, found
-    ));
     for (uint32_t index = 0; index < count; index += 1) {
         if (!found[index]) get->absent_count += 1;
         if (get->results == NULL) continue;
@@ -210,6 +191,38 @@ static enum tactus_status get_chunk(tactus_db *db, struct get *get, uint32_t fir
             .status = found[index] ? TACTUS_OK : TACTUS_ABSENT,
         };
     }
+}
+
+static enum tactus_status get_chunk(tactus_db *db, struct get *get, uint32_t first, uint32_t count)
+{
+    const struct collection_schema *schema = get->collection->schema;
+    struct resolver *resolver = &db->forest.resolver;
+    uint8_t *objects = get->objects + (uint64_t)first * schema->object_bytes;
+    uint64_t timestamps[RESOLVE_MAX] = {0};
+    struct key keys[RESOLVE_MAX];
+    bool found[RESOLVE_MAX];
+    for (uint32_t index = 0; index < count; index += 1) {
+        if (get->ids != NULL) {
+            const uint64_t offset = (uint64_t)(first + index) * schema->id_bytes;
+            keys[index] = codec_id_key(schema, get->ids + offset);
+        } else {
+            const uint64_t timestamp = get->timestamps[first + index];
+            timestamps[index] = timestamp <= TIMESTAMP_MAX ? timestamp : 0;
+        }
+    }
+    if (schema->is_map) {
+        TRY(collection_get(get->collection, resolver, get->visibility, keys, count, objects, found)
+        );
+        get_results(get, first, count, found, timestamps);
+        return TACTUS_OK;
+    }
+    if (get->ids != NULL) {
+        TRY(collection_find(get->collection, resolver, get->visibility, keys, count, timestamps));
+    }
+    TRY(collection_fetch(
+        get->collection, resolver, get->visibility, timestamps, count, objects, found
+    ));
+    get_results(get, first, count, found, timestamps);
     return TACTUS_OK;
 }
 
@@ -244,7 +257,7 @@ enum tactus_status tactus_get(
     if (count > 0 && (ids == NULL || objects == NULL)) {
         return database_misuse(view->db, "get: ids or objects is NULL");
     }
-    if (collection->collection->id_tree == NULL) {
+    if (collection->collection->schema->id_field == FIELD_NONE) {
         return tactus_get_by_timestamp(view, collection, ids, count, objects, results);
     }
     struct get get = {
@@ -269,6 +282,9 @@ enum tactus_status tactus_get_by_timestamp(
     TRY(database_enter_view(view, collection));
     if (count > 0 && (timestamps == NULL || objects == NULL)) {
         return database_misuse(view->db, "get: timestamps or objects is NULL");
+    }
+    if (collection->collection->schema->is_map) {
+        return database_misuse(view->db, "get: a map has no timestamps; call tactus_get");
     }
     struct get get = {
         .collection = collection->collection,

@@ -55,6 +55,18 @@ static enum tactus_status call(
 )
 {
     TRY(enter_call(txn, collection, txn_call->given, txn_call->count));
+    const struct collection_schema *schema = collection->collection->schema;
+    if (txn_verb_is_of_maps(txn_call->verb) != schema->is_map) {
+        return error_set(
+            &txn->db->error,
+            TACTUS_MISUSE,
+            schema->is_map
+                ? "%s: %s is a map: call tactus_put or tactus_delete"
+                : "%s: %s is a collection: call tactus_insert, _upsert, _update or _remove",
+            txn_verb_name(txn_call->verb),
+            schema->name
+        );
+    }
     txn_call->collection = collection->collection;
     return transaction_call(txn, txn_call);
 }
@@ -108,6 +120,31 @@ enum tactus_status tactus_remove(
 {
     struct txn_call remove = {.verb = TXN_REMOVE, .given = ids, .count = count, .results = results};
     return call(txn, collection, &remove);
+}
+
+enum tactus_status tactus_put(
+    tactus_txn *txn,
+    const tactus_collection *map,
+    const void *objects,
+    uint32_t count,
+    struct tactus_result *results
+)
+{
+    struct txn_call put = {.verb = TXN_PUT, .given = objects, .count = count, .results = results};
+    return call(txn, map, &put);
+}
+
+enum tactus_status tactus_delete(
+    tactus_txn *txn,
+    const tactus_collection *map,
+    const void *keys,
+    uint32_t count,
+    struct tactus_result *results
+)
+{
+    struct txn_call delete = {
+        .verb = TXN_DELETE, .given = keys, .count = count, .results = results};
+    return call(txn, map, &delete);
 }
 
 static enum tactus_status commit(tactus_txn *txn, bool wait, uint64_t *op)

@@ -65,7 +65,7 @@ struct tactus_txn {
     uint64_t first;
     uint64_t body_size;
     uint32_t event_count;
-    uint64_t kinds[3];                    /* inserts, updates, removes */
+    struct event_kinds kinds;
     uint64_t timestamps[COLLECTIONS_MAX]; /* the highest used, or 0 */
     uint32_t event_counts[COLLECTIONS_MAX];
     struct collection_mark *marks; /* of each collection, where its part began; from the budget */
@@ -218,16 +218,32 @@ enum tactus_status recovery_count_events(
 
 /* ---- transaction.c --------------------------------------------------------------------------- */
 
-enum txn_verb { TXN_INSERT, TXN_UPSERT, TXN_UPDATE, TXN_REMOVE };
+enum txn_verb {
+    TXN_INSERT,
+    TXN_UPSERT,
+    TXN_UPDATE,
+    TXN_REMOVE,
+    TXN_PUT, /* this and the next are of maps */
+    TXN_DELETE
+};
+
+static inline bool txn_verb_is_of_maps(enum txn_verb verb)
+{
+    return verb == TXN_PUT || verb == TXN_DELETE;
+}
+
+/* The name of the exported function, without `tactus_`. */
+const char *txn_verb_name(enum txn_verb verb);
 
 struct txn_call {
     enum txn_verb verb;
     struct collection *collection;
-    const uint8_t *given; /* objects, or ids for TXN_REMOVE */
+    const uint8_t *given; /* objects; ids for TXN_REMOVE, keys for TXN_DELETE */
     uint32_t count;
     struct tactus_result *results; /* NULL: all or nothing */
 };
 
+/* The verb is one of the collection's: of maps, or not. */
 enum tactus_status transaction_call(struct tactus_txn *txn, const struct txn_call *call);
 
 /* `wait`: under SYNC_COMMIT it returns when the transaction is durable; else it only sees to it

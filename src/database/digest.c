@@ -26,14 +26,23 @@ static void add_checksum(struct checksum_stream *stream, struct checksum checksu
 
 struct digest_objects {
     struct checksum_stream stream;
-    uint32_t object_bytes;
+    const struct collection_schema *schema;
     uint64_t count;
 };
 
 static enum tactus_status digest_object(void *context, const void *record)
 {
     struct digest_objects *objects = context;
-    checksum_stream_add(&objects->stream, record, objects->object_bytes);
+    const struct collection_schema *schema = objects->schema;
+    const uint8_t *bytes = record;
+    if (schema->is_map) { /* without the flag word, which is none of the contents */
+        const uint32_t key_bytes = schema->id_bytes;
+        const uint8_t *value = bytes + key_bytes + 8;
+        checksum_stream_add(&objects->stream, bytes, key_bytes);
+        checksum_stream_add(&objects->stream, value, schema->object_bytes - key_bytes);
+    } else {
+        checksum_stream_add(&objects->stream, bytes, schema->object_bytes);
+    }
     objects->count += 1;
     return TACTUS_OK;
 }
@@ -42,7 +51,7 @@ enum tactus_status digest_collection(
     tactus_db *db, const struct collection *collection, struct checksum *digest, uint64_t *count
 )
 {
-    struct digest_objects objects = {.object_bytes = collection->schema->object_bytes};
+    struct digest_objects objects = {.schema = collection->schema};
     checksum_stream_begin(&objects.stream, (struct checksum){0});
     enum tactus_status status = TACTUS_LIMIT;
     struct scan_tree *scan = query_pool_take(&db->query_pool);

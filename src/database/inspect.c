@@ -72,6 +72,7 @@ static void summary_collections(const struct inspect *inspect)
         const struct collection_schema *collection = &schema->collections[number];
         inspect_row_begin(writer);
         inspect_text(writer, "name", collection->name);
+        inspect_text(writer, "kind", collection->is_map ? "map" : "collection");
         inspect_number(writer, "object_bytes", collection->object_bytes);
         inspect_number(writer, "fields", collection->field_count);
         inspect_number(writer, "indexes", collection->index_count);

@@ -15,6 +15,8 @@ void inspect_counters(const struct inspect *inspect)
     inspect_number(writer, "inserts", counters->inserts);
     inspect_number(writer, "updates", counters->updates);
     inspect_number(writer, "removes", counters->removes);
+    inspect_number(writer, "puts", counters->puts);
+    inspect_number(writer, "deletes", counters->deletes);
     inspect_number(writer, "bytes_committed", counters->bytes_committed);
     inspect_number(writer, "bytes_journal", counters->bytes_journal);
     inspect_number(writer, "beats", counters->beats);

@@ -230,7 +230,8 @@ static bool schemas_agree(const struct schema *a, const struct schema *b)
         const struct collection_schema *left = &a->collections[number];
         const struct collection_schema *right = &b->collections[number];
         if (strcmp(left->name, right->name) != 0 || left->shape != right->shape ||
-            left->index_count != right->index_count || left->id_bytes != right->id_bytes) {
+            left->is_map != right->is_map || left->index_count != right->index_count ||
+            left->id_bytes != right->id_bytes) {
             return false;
         }
         for (uint32_t index = 0; index < left->index_count; index += 1) {

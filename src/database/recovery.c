@@ -76,7 +76,7 @@ static enum tactus_status replay_transaction(
     db->forest.schedule.short_of_room = entry->short_of_room;
     TRY(replay_beats(db, entry, &commit, head));
     TRY(forest_replay_apply(&db->forest, &replay));
-    forest_settle(&db->forest, &commit, replay.timestamps, replay.kinds);
+    forest_settle(&db->forest, &commit, replay.timestamps, &replay.kinds);
     return TACTUS_OK;
 }
 
@@ -177,10 +177,7 @@ static enum tactus_status count_entries(
         uint64_t offset = 0;
         while (offset < entry.body_size) {
             struct event event;
-            const char *what = event_decode(entry.body, entry.body_size, &offset, &event);
-            if (what == NULL && event.collection >= schema->count) {
-                what = "an event names a collection that the schema does not have";
-            }
+            const char *what = event_decode(schema, entry.body, entry.body_size, &offset, &event);
             if (what != NULL) {
                 const struct fault found = {
                     .status = TACTUS_CORRUPT,

@@ -43,7 +43,8 @@ static void history(const tactus_db *db, struct tactus_stats *stats)
     const struct forest_counters *counters = &db->forest.counters;
     const struct forest_level_counters sum = forest_counters_sum(counters);
     stats->checkpoints = counters->checkpoints;
-    stats->objects_committed = counters->inserts + counters->updates + counters->removes;
+    stats->objects_committed = counters->inserts + counters->updates + counters->removes +
+                               counters->puts + counters->deletes;
     stats->compactions = counters->merges + sum.tables_moved;
     stats->moves = sum.tables_moved;
     stats->records_cancelled = counters->records_cancelled;

@@ -8,13 +8,15 @@
 
 #include "base/poison.h"
 
-static const char *verb_name(enum txn_verb verb)
+const char *txn_verb_name(enum txn_verb verb)
 {
     switch (verb) {
     case TXN_INSERT: return "insert";
     case TXN_UPSERT: return "upsert";
     case TXN_UPDATE: return "update";
     case TXN_REMOVE: return "remove";
+    case TXN_PUT: return "put";
+    case TXN_DELETE: return "delete";
     }
     assert(false);
     return "";
@@ -22,10 +24,16 @@ static const char *verb_name(enum txn_verb verb)
 
 /* ---- A chunk: what is known before anything is judged (R3) ----------------------------------- */
 
+/* Whether the call brings ids or keys in place of objects. */
+static bool gives_ids(const struct txn_call *call)
+{
+    return call->verb == TXN_REMOVE || call->verb == TXN_DELETE;
+}
+
 static uint64_t given_stride(const struct txn_call *call)
 {
     const struct collection_schema *schema = call->collection->schema;
-    if (call->verb != TXN_REMOVE) return schema->object_bytes;
+    if (!gives_ids(call)) return schema->object_bytes;
     return schema->id_field == FIELD_NONE ? sizeof(uint64_t) : schema->id_bytes;
 }
 
@@ -43,29 +51,24 @@ static void chunk_fill(
         chunk->results[index] = (struct tactus_result){0};
         chunk->skip[index] = false;
         chunk->timestamps[index] = 0;
-        if (call->verb == TXN_REMOVE) {
-            bytes_copy(object, given, stride);
-        } else {
-            bytes_copy(object, given, schema->object_bytes);
-            uint32_t field = 0;
-            if (object_normalise(schema, object, &field) != TACTUS_OK) {
-                chunk->results[index].status = TACTUS_INVALID;
-                chunk->results[index].field = field;
-                chunk->skip[index] = true;
-                continue;
-            }
+        bytes_copy(object, given, stride);
+        uint32_t field = 0;
+        if (!gives_ids(call) && object_normalise(schema, object, &field) != TACTUS_OK) {
+            chunk->results[index].status = TACTUS_INVALID;
+            chunk->results[index].field = field;
+            chunk->skip[index] = true;
+            continue;
         }
         if (schema->id_field == FIELD_NONE) {
             uint64_t timestamp = 0;
-            if (call->verb == TXN_REMOVE) {
+            if (gives_ids(call)) {
                 bytes_copy(&timestamp, object, sizeof timestamp);
             } else {
                 timestamp = object_timestamp(schema, object);
             }
             chunk->timestamps[index] = timestamp;
         } else {
-            const uint32_t offset =
-                call->verb == TXN_REMOVE ? 0 : schema->fields[schema->id_field].offset;
+            const uint32_t offset = gives_ids(call) ? 0 : schema->fields[schema->id_field].offset;
             chunk->keys[index] = codec_id_key(schema, object + offset);
         }
     }
@@ -171,7 +174,7 @@ static void journal_event(
     txn->body_size = event_encode(body, txn->body_size, event);
     txn->event_count += 1;
     txn->event_counts[number] += 1;
-    txn->kinds[event->kind - EVENT_INSERT] += 1;
+    txn->kinds.count[event->kind] += 1;
 }
 
 static void journal_object(
@@ -287,11 +290,38 @@ static enum tactus_status object_missing(
     return fault_set(&txn->db->fault, found);
 }
 
+/* What is written to a map is blind: there is nothing to judge but the room for it. */
+static enum tactus_status judge_map(
+    struct tactus_txn *txn, struct txn_chunk *chunk, const struct txn_call *call, uint32_t index
+)
+{
+    struct collection *map = call->collection;
+    if (batch_is_full(txn, map)) return TACTUS_LIMIT;
+    if (call->verb == TXN_PUT) {
+        const uint8_t *object = chunk->objects + (uint64_t)index * map->schema->object_bytes;
+        collection_put(map, object);
+        journal_object(txn, map, EVENT_PUT, object);
+        return TACTUS_OK;
+    }
+    collection_delete(map, chunk->keys[index]);
+    uint8_t payload[16];
+    codec_map_key_store(map->schema, chunk->keys[index], payload);
+    const struct event event = {
+        .kind = EVENT_DELETE,
+        .collection = (uint16_t)map->schema->number,
+        .size = event_payload_size(map->schema, EVENT_DELETE),
+        .payload = payload,
+    };
+    journal_event(txn, map, &event);
+    return TACTUS_OK;
+}
+
 static enum tactus_status judge(
     struct tactus_txn *txn, struct txn_chunk *chunk, const struct txn_call *call, uint32_t index
 )
 {
     struct collection *collection = call->collection;
+    if (collection->schema->is_map) return judge_map(txn, chunk, call, index);
     struct tactus_result *result = &chunk->results[index];
     const bool by_id = collection->id_tree != NULL;
     if (call->verb == TXN_INSERT && !by_id) return judge_insert(txn, chunk, collection, index);
@@ -337,7 +367,7 @@ struct call_mark {
     uint64_t body_size;
     uint32_t event_count;
     uint32_t events_of_collection;
-    uint64_t kinds[3];
+    struct event_kinds kinds;
     uint64_t timestamp;
 };
 
@@ -350,7 +380,7 @@ static void call_mark_set(
     mark->body_size = txn->body_size;
     mark->event_count = txn->event_count;
     mark->events_of_collection = txn->event_counts[number];
-    bytes_copy(mark->kinds, txn->kinds, sizeof mark->kinds);
+    mark->kinds = txn->kinds;
     mark->timestamp = txn->timestamps[number];
 }
 
@@ -363,7 +393,7 @@ static void call_discard(
     txn->body_size = mark->body_size;
     txn->event_count = mark->event_count;
     txn->event_counts[number] = mark->events_of_collection;
-    bytes_copy(txn->kinds, mark->kinds, sizeof txn->kinds);
+    txn->kinds = mark->kinds;
     txn->timestamps[number] = mark->timestamp;
 }
 
@@ -374,7 +404,7 @@ static void refusal_words(
     const struct tactus_result *result
 )
 {
-    const char *verb = verb_name(call->verb);
+    const char *verb = txn_verb_name(call->verb);
     const struct collection_schema *schema = call->collection->schema;
     struct tactus_error *error = &txn->db->error;
     const enum tactus_status status = (enum tactus_status)result->status;
@@ -429,7 +459,7 @@ static enum tactus_status batch_full(struct tactus_txn *txn, const struct txn_ca
         &txn->db->error,
         TACTUS_LIMIT,
         "%s into %s: more than %u objects of it in one transaction; commit, and begin another",
-        verb_name(call->verb),
+        txn_verb_name(call->verb),
         call->collection->schema->name,
         txn->db->sizing->batch_max
     );
@@ -445,7 +475,8 @@ static enum tactus_status call_chunk(
     chunk_fill(chunk, call, first, min_u32(call->count - first, RESOLVE_MAX));
     enum tactus_status status = TACTUS_OK;
     if (collection->id_tree != NULL) status = chunk_find_ids(txn, chunk, collection);
-    if (status == TACTUS_OK && call->verb != TXN_INSERT) {
+    const bool needs_objects = call->verb != TXN_INSERT && !txn_verb_is_of_maps(call->verb);
+    if (status == TACTUS_OK && needs_objects) {
         status = chunk_find_objects(txn, chunk, collection);
     }
     if (status != TACTUS_OK) return database_failed(txn->db);
@@ -469,6 +500,7 @@ enum tactus_status transaction_call(struct tactus_txn *txn, const struct txn_cal
 {
     struct collection *collection = call->collection;
     const uint32_t number = collection->schema->number;
+    assert(txn_verb_is_of_maps(call->verb) == collection->schema->is_map);
     database_end_runs(txn->db);
     if (forest_capture_advance(&txn->db->forest) != TACTUS_OK) return write_failed(txn->db);
     if (!collection->touched) {
@@ -489,7 +521,7 @@ enum tactus_status transaction_call(struct tactus_txn *txn, const struct txn_cal
         &txn->db->error,
         TACTUS_SOME,
         "%s into %s: %u of %u objects were refused; the results say which and why",
-        verb_name(call->verb),
+        txn_verb_name(call->verb),
         collection->schema->name,
         refused_count,
         call->count
@@ -503,7 +535,7 @@ static void transaction_end(struct tactus_txn *txn)
     txn->open = false;
     txn->body_size = 0;
     txn->event_count = 0;
-    bytes_zero(txn->kinds, sizeof txn->kinds);
+    txn->kinds = (struct event_kinds){0};
     bytes_zero(txn->timestamps, sizeof txn->timestamps);
     bytes_zero(txn->event_counts, sizeof txn->event_counts);
 }
@@ -562,7 +594,7 @@ static enum tactus_status transaction_write(
     };
     TRY(journal_append(&db->journal, &append, op));
     TRY(forest_capture_advance(&db->forest));
-    forest_settle(&db->forest, commit, txn->timestamps, txn->kinds);
+    forest_settle(&db->forest, commit, txn->timestamps, &txn->kinds);
     db->journal_bytes += commit->entry_bytes;
     return TACTUS_OK;
 }
@@ -578,7 +610,7 @@ enum tactus_status transaction_commit(struct tactus_txn *txn, bool wait, uint64_
             .entry_bytes = round_up_u64(JOURNAL_HEADER_SIZE + txn->body_size, SECTOR_SIZE),
             .payload_bytes = event_payload_bytes(txn->body_size, txn->event_count),
             .event_counts = txn->event_counts,
-            .removes_only = txn->kinds[0] + txn->kinds[1] == 0,
+            .removes_only = event_kinds_only_remove(&txn->kinds),
         };
         if (forest_admit(&db->forest, &commit) != TACTUS_OK) {
             transaction_rollback(txn);

@@ -291,6 +291,7 @@ static void verify_state(struct verify *verify)
         &verify->state, bytes, reference->size, verify->bootstrap.schema->count
     );
     free(bytes);
+    if (what == NULL) what = forest_state_fault(&verify->state, verify->bootstrap.schema);
     verify->has_state = what == NULL;
     if (what == NULL) return;
     const struct verify_want want = {.reference = reference->last, .type = BLOCK_STATE};

@@ -44,6 +44,7 @@ static const char *object_event_fault(struct journal_rules *rules, const struct 
     _Alignas(8) uint8_t object[OBJECT_SIZE_MAX];
     bytes_copy(object, event->payload, event->size);
     object_from_disk(collection, object);
+    if (event->kind == EVENT_PUT) return object_fault(collection, object);
     const uint64_t timestamp = object_timestamp(collection, object);
     if (timestamp == 0 || timestamp > TIMESTAMP_MAX) return "an object has an impossible timestamp";
     if (event->kind == EVENT_INSERT) {
@@ -56,14 +57,7 @@ static const char *object_event_fault(struct journal_rules *rules, const struct 
 
 static const char *event_fault(struct journal_rules *rules, const struct event *event)
 {
-    const struct schema *schema = rules->verify->bootstrap.schema;
-    if (event->collection >= schema->count) {
-        return "an event names a collection that the schema does not have";
-    }
-    const uint32_t size = event->kind == EVENT_REMOVE
-                              ? EVENT_REMOVE_SIZE
-                              : schema->collections[event->collection].object_bytes;
-    if (event->size != size) return "an event has the wrong size for its collection";
+    if (event->kind == EVENT_DELETE) return NULL; /* any key may be deleted */
     if (event->kind != EVENT_REMOVE) return object_event_fault(rules, event);
     const uint64_t timestamp = load_u64(event->payload);
     if (timestamp == 0 || timestamp > TIMESTAMP_MAX) return "an event removes nothing";
@@ -79,7 +73,9 @@ static const char *events_fault(
     bytes_zero(counts, COLLECTIONS_MAX * sizeof *counts);
     while (offset < entry->body_size) { /* ends: an event has 8 bytes at least */
         struct event event;
-        const char *what = event_decode(entry->body, entry->body_size, &offset, &event);
+        const char *what = event_decode(
+            rules->verify->bootstrap.schema, entry->body, entry->body_size, &offset, &event
+        );
         if (what == NULL) what = event_fault(rules, &event);
         if (what != NULL) return what;
         counts[event.collection] += 1;

@@ -15,7 +15,8 @@ void verify_tree_name(const struct schema *schema, uint32_t tree, char *name, ui
 {
     const struct tree_place place = schema_tree(schema, tree);
     switch (place.kind) {
-    case TREE_KIND_OBJECT: (void)snprintf(name, size, "%s", place.collection->name); break;
+    case TREE_KIND_OBJECT:
+    case TREE_KIND_MAP: (void)snprintf(name, size, "%s", place.collection->name); break;
     case TREE_KIND_ID: (void)snprintf(name, size, "%s id", place.collection->name); break;
     case TREE_KIND_INDEX:
         (void)snprintf(name, size, "%s index %s", place.collection->name, place.index->name);
@@ -46,6 +47,13 @@ static const char *tombstone_fault(const struct record_shape *shape, const uint8
     return "a tombstone holds more than its key";
 }
 
+static const char *object_record_fault(const struct record_rules *rules, const uint8_t *record)
+{
+    _Alignas(8) uint8_t object[OBJECT_SIZE_MAX];
+    codec_object_of_record(rules->place.collection, record, object);
+    return object_fault(rules->place.collection, object);
+}
+
 static const char *record_fault(const struct record_rules *rules, const uint8_t *record)
 {
     const struct record_shape *shape = &rules->format->shape;
@@ -55,15 +63,16 @@ static const char *record_fault(const struct record_rules *rules, const uint8_t 
         const char *what = tombstone_fault(shape, record);
         if (what != NULL || !shape->key_has_timestamp) return what;
     }
+    if (rules->place.kind == TREE_KIND_MAP) {
+        if (timestamp != 0) return "the flag word of a map's record is not zero";
+        return object_record_fault(rules, record);
+    }
     if (timestamp == 0) return "a record has no timestamp";
     if (timestamp > rules->timestamp_max) {
         return "a record's timestamp is above the highest of its collection";
     }
     if (is_tombstone || rules->place.kind != TREE_KIND_OBJECT) return NULL;
-    _Alignas(8) uint8_t object[OBJECT_SIZE_MAX];
-    bytes_copy(object, record, shape->record_size);
-    object_from_disk(rules->place.collection, object);
-    return object_fault(rules->place.collection, object);
+    return object_record_fault(rules, record);
 }
 
 /* A filter that does not know a key hides its record, or brings back what its tombstone hides. */

@@ -105,6 +105,24 @@ void collection_remove(struct collection *collection, const void *old)
     }
 }
 
+void collection_put(struct collection *map, const void *object)
+{
+    assert(map->schema->is_map);
+    touch(map);
+    uint8_t record[RECORD_SIZE_MAX];
+    codec_map_record(map->schema, object, record);
+    tree_put(map->object_tree, record);
+}
+
+void collection_delete(struct collection *map, struct key key)
+{
+    assert(map->schema->is_map);
+    touch(map);
+    uint8_t record[RECORD_SIZE_MAX];
+    codec_map_tombstone(map->schema, key, record);
+    tree_remove(map->object_tree, record);
+}
+
 void collection_mark(const struct collection *collection, struct collection_mark *mark)
 {
     const uint32_t index_count = collection->schema->index_count;
@@ -155,6 +173,7 @@ bool collection_id_in_memory(
     uint64_t *timestamp
 )
 {
+    assert(!collection->schema->is_map);
     const struct tree *tree = collection->id_tree;
     const void *record = tree_get_mutable(tree, *id, collection_visible(tree, visibility));
     if (record == NULL) return false;
@@ -171,15 +190,13 @@ bool collection_object_in_memory(
     bool *present
 )
 {
+    assert(!collection->schema->is_map);
     const struct tree *tree = collection->object_tree;
     const struct key key = key_from_u64(timestamp);
     const void *record = tree_get_mutable(tree, key, collection_visible(tree, visibility));
     if (record == NULL) return false;
     *present = !record_is_tombstone(&tree->options.shape, record);
-    if (*present) {
-        bytes_copy(object, record, collection->schema->object_bytes);
-        object_from_disk(collection->schema, object);
-    }
+    if (*present) codec_object_of_record(collection->schema, record, object);
     return true;
 }
 
@@ -232,6 +249,7 @@ enum tactus_status collection_fetch(
 )
 {
     assert(count <= RESOLVE_MAX);
+    assert(!collection->schema->is_map);
 
     const uint64_t size = collection->schema->object_bytes;
     bool known[RESOLVE_MAX];
@@ -261,6 +279,66 @@ enum tactus_status collection_fetch(
         found[index] = known[index] ? present[index] : beneath[index];
         if (!found[index]) bytes_zero(objects + index * size, size);
         if (beneath[index]) object_from_disk(collection->schema, objects + index * size);
+    }
+    return TACTUS_OK;
+}
+
+/* The object of that key in the map's mutable table. False: the table does not know it. */
+static bool get_in_memory(
+    const struct collection *map,
+    const struct key *key,
+    enum visibility visibility,
+    void *object,
+    bool *present
+)
+{
+    const struct tree *tree = map->object_tree;
+    const void *record = tree_get_mutable(tree, *key, collection_visible(tree, visibility));
+    if (record == NULL) return false;
+    *present = !record_is_tombstone(&tree->options.shape, record);
+    if (*present) codec_map_object(map->schema, record, object);
+    return true;
+}
+
+enum tactus_status collection_get(
+    const struct collection *map,
+    struct resolver *resolver,
+    enum visibility visibility,
+    const struct key *keys,
+    uint32_t count,
+    uint8_t *objects,
+    bool *found
+)
+{
+    assert(count <= RESOLVE_MAX);
+    assert(map->schema->is_map);
+
+    const uint64_t size = map->schema->object_bytes;
+    bool known[RESOLVE_MAX];
+    bool present[RESOLVE_MAX];
+    bool beneath[RESOLVE_MAX];
+    for (uint32_t index = 0; index < count; index += 1) {
+        uint8_t *object = objects + index * size;
+        present[index] = false;
+        known[index] = get_in_memory(map, &keys[index], visibility, object, &present[index]);
+    }
+    const struct resolve resolve = {
+        .tree = map->object_tree,
+        .snapshot = tree_snapshot_newest(map->object_tree),
+        .keys = keys,
+        .count = count,
+        .skip = known,
+        .records = resolver->map_records,
+        .found = beneath,
+    };
+    TRY(resolver_run(resolver, &resolve));
+    const uint64_t record_size = codec_map_record_bytes(map->schema);
+    for (uint32_t index = 0; index < count; index += 1) {
+        uint8_t *object = objects + index * size;
+        found[index] = known[index] ? present[index] : beneath[index];
+        if (!found[index]) bytes_zero(object, size);
+        if (!beneath[index]) continue;
+        codec_map_object(map->schema, resolver->map_records + index * record_size, object);
     }
     return TACTUS_OK;
 }

@@ -1,12 +1,14 @@
-/* A collection: its object tree, id tree and index trees as one.
+/* A collection: its object tree, id tree and index trees as one. Or a map: its one tree.
  *
  *   object tree   timestamp -> object
  *   id tree       id -> timestamp
  *   index trees   (prefix, timestamp) -> nothing, one for each index
+ *   a map's tree  key -> what stands behind it
  *
  * What is written here is decided already: objects are normalised and carry their timestamps, an
  * insert's id is absent, an update's and a removal's object is the one that is there. Objects are
- * in native order; trees hold them little-endian.
+ * in native order; trees hold them little-endian. What is written to a map is blind: nobody has
+ * looked whether the key is there.
  *
  * What is written since the last settle is the open transaction: collection_mark() and
  * collection_discard() take back any end of it. */
@@ -26,8 +28,8 @@ enum { COLLECTION_TREES_MAX = INDEXES_MAX + 2 };
 
 struct collection {
     const struct collection_schema *schema; /* borrowed while the database is open */
-    struct tree *object_tree;               /* borrowed from the forest */
-    struct tree *id_tree;                   /* NULL: there is no id */
+    struct tree *object_tree;               /* borrowed from the forest; of a map its one tree */
+    struct tree *id_tree;                   /* NULL: there is no id, or this is a map */
     struct tree *index_trees[INDEXES_MAX];
 
     uint64_t timestamp_last; /* the highest ever committed (R4) */
@@ -45,6 +47,12 @@ void collection_insert(struct collection *collection, const void *object);
 void collection_update(struct collection *collection, const void *old, const void *new);
 
 void collection_remove(struct collection *collection, const void *old);
+
+/* Of a map: the object is there from here on, whatever its key led to before. */
+void collection_put(struct collection *map, const void *object);
+
+/* Of a map: nothing is there under this key from here on, as maybe nothing was before. */
+void collection_delete(struct collection *map, struct key key);
 
 struct collection_mark {
     struct tree_mark trees[COLLECTION_TREES_MAX];
@@ -104,6 +112,18 @@ enum tactus_status collection_fetch(
     struct resolver *resolver,
     enum visibility visibility,
     const uint64_t *timestamps,
+    uint32_t count,
+    uint8_t *objects,
+    bool *found
+);
+
+/* Of a map: the objects of up to RESOLVE_MAX keys, in native order, one after the other. found[i]
+ * is false, and the object all zero, where there is none. CORRUPT, IO, POISONED. */
+enum tactus_status collection_get(
+    const struct collection *map,
+    struct resolver *resolver,
+    enum visibility visibility,
+    const struct key *keys,
     uint32_t count,
     uint8_t *objects,
     bool *found

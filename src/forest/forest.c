@@ -106,6 +106,17 @@ static void forest_init_shared(struct forest *forest, struct budget *budget)
     }
 }
 
+/* Of all maps; 0: there is none. */
+static uint32_t map_record_bytes_max(const struct schema *schema)
+{
+    uint32_t bytes = 0;
+    for (uint32_t number = 0; number < schema->count; number += 1) {
+        const struct collection_schema *collection = &schema->collections[number];
+        if (collection->is_map) bytes = max_u32(bytes, codec_map_record_bytes(collection));
+    }
+    return bytes;
+}
+
 static void forest_init_collection(struct forest *forest, uint32_t number)
 {
     const struct collection_schema *schema = &forest->options.schema->collections[number];
@@ -140,7 +151,12 @@ void forest_init(struct forest *forest, struct budget *budget, const struct fore
         tree_init(place, budget, &tree_options);
     }
     budget_group(budget, "transaction");
-    resolver_init(&forest->resolver, budget, options->grid, options->fault);
+    const struct resolver_options resolver_options = {
+        .grid = options->grid,
+        .fault = options->fault,
+        .map_record_bytes = map_record_bytes_max(options->schema),
+    };
+    resolver_init(&forest->resolver, budget, &resolver_options);
     if (budget_is_measuring(budget)) return;
 
     for (uint32_t number = 0; number < forest->collection_count; number += 1) {
@@ -170,6 +186,7 @@ static enum tactus_status forest_open_state(
 {
     struct forest_state state;
     const char *fault = forest_state_decode(&state, bytes, size, forest->collection_count);
+    if (fault == NULL) fault = forest_state_fault(&state, forest->options.schema);
     if (fault != NULL) {
         const struct trailer_reference *reference = &forest->options.superblock->checkpoint.state;
         const struct fault found = {

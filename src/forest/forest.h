@@ -125,7 +125,7 @@ struct forest_commit {
     uint64_t entry_bytes;         /* of journal, rounded */
     uint64_t payload_bytes;       /* of its events, without their headers */
     const uint32_t *event_counts; /* of each collection */
-    bool removes_only;
+    bool removes_only;            /* of objects, and deletes of keys */
 };
 
 /* Whether the beat must be closed before a transaction of this size can be part of it (R6). */
@@ -176,12 +176,12 @@ enum tactus_status forest_capture_advance(struct forest *forest);
 enum tactus_status forest_capture_wait(struct forest *forest);
 
 /* Counts a transaction, whose entry is written, into the open beat, and settles it. `timestamps`
- * has the highest of each collection, 0: none; `kinds` how many inserts, updates and removes. */
+ * has the highest of each collection, 0: none. */
 void forest_settle(
     struct forest *forest,
     const struct forest_commit *commit,
     const uint64_t *timestamps,
-    const uint64_t *kinds
+    const struct event_kinds *kinds
 );
 
 /* The operation of history `checkpoint` (S9), whose entry has been counted into the open beat:
@@ -201,7 +201,7 @@ struct forest_replay {
     uint64_t op;
     uint32_t event_counts[COLLECTIONS_MAX]; /* out, by forest_replay_count */
     uint64_t timestamps[COLLECTIONS_MAX];   /* out, by forest_replay_apply: the highest, 0: none */
-    uint64_t kinds[3];                      /* out, likewise: inserts, updates, removes */
+    struct event_kinds kinds;               /* out, likewise */
 };
 
 /* Checks every event and counts them by collection. CORRUPT: the body is not one of ours. */

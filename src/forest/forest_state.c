@@ -78,3 +78,14 @@ const char *forest_state_decode(
     }
     return NULL;
 }
+
+const char *forest_state_fault(const struct forest_state *state, const struct schema *schema)
+{
+    assert(state->collection_count == schema->count);
+    for (uint32_t index = 0; index < schema->count; index += 1) {
+        if (schema->collections[index].is_map && state->timestamp_last[index] != 0) {
+            return "a map has a timestamp";
+        }
+    }
+    return NULL;
+}

@@ -37,7 +37,9 @@ struct forest_counters {
     uint64_t inserts;
     uint64_t updates;
     uint64_t removes;
-    uint64_t bytes_committed; /* objects inserted and updated, and 8 for each remove */
+    uint64_t puts;            /* of maps, as are the next */
+    uint64_t deletes;         /* of keys, there or not */
+    uint64_t bytes_committed; /* objects; 8 for each remove; the keys deleted */
     uint64_t bytes_journal;   /* entries, rounded as they lie in the ring */
     uint64_t beats;
     uint64_t checkpoints;
@@ -77,5 +79,8 @@ uint64_t forest_state_encode(const struct forest_state *state, uint8_t *bytes);
 const char *forest_state_decode(
     struct forest_state *state, const uint8_t *bytes, uint64_t size, uint32_t collection_count
 );
+
+/* Why a state that was read cannot be that of a file with this schema, or NULL. */
+const char *forest_state_fault(const struct forest_state *state, const struct schema *schema);
 
 #endif

@@ -21,18 +21,6 @@ static enum tactus_status replay_fault(
     return fault_set(forest->options.fault, found);
 }
 
-static const char *event_fault(const struct forest *forest, const struct event *event)
-{
-    if (event->collection >= forest->collection_count) {
-        return "an event names a collection that the schema does not have";
-    }
-    const struct collection_schema *schema = forest->collections[event->collection].schema;
-    const uint32_t size =
-        event->kind == EVENT_REMOVE ? EVENT_REMOVE_SIZE : (uint32_t)schema->object_bytes;
-    if (event->size != size) return "an event has the wrong size for its collection";
-    return NULL;
-}
-
 enum tactus_status forest_replay_count(struct forest *forest, struct forest_replay *replay)
 {
     bytes_zero(replay->event_counts, sizeof replay->event_counts);
@@ -40,8 +28,8 @@ enum tactus_status forest_replay_count(struct forest *forest, struct forest_repl
     uint32_t count = 0;
     while (offset < replay->body_size) {
         struct event event;
-        const char *fault = event_decode(replay->body, replay->body_size, &offset, &event);
-        if (fault == NULL) fault = event_fault(forest, &event);
+        const char *fault =
+            event_decode(forest->options.schema, replay->body, replay->body_size, &offset, &event);
         if (fault != NULL) return replay_fault(forest, replay, fault);
         replay->event_counts[event.collection] += 1;
         count += 1;
@@ -128,20 +116,44 @@ static enum tactus_status replay_write(
     return TACTUS_OK;
 }
 
+/* Every key may be there: what a put and a delete do asks nothing of the map. */
+static enum tactus_status replay_put(
+    struct forest *forest, struct forest_replay *replay, const struct event *event
+)
+{
+    struct collection *map = &forest->collections[event->collection];
+    uint8_t object[OBJECT_SIZE_MAX];
+    bytes_copy(object, event->payload, map->schema->object_bytes);
+    object_from_disk(map->schema, object);
+    const char *fault = object_fault(map->schema, object);
+    if (fault != NULL) return replay_fault(forest, replay, fault);
+    collection_put(map, object);
+    return TACTUS_OK;
+}
+
+static void replay_delete(struct forest *forest, const struct event *event)
+{
+    struct collection *map = &forest->collections[event->collection];
+    collection_delete(map, codec_map_key_load(map->schema, event->payload));
+}
+
 enum tactus_status forest_replay_apply(struct forest *forest, struct forest_replay *replay)
 {
     bytes_zero(replay->timestamps, sizeof replay->timestamps);
-    bytes_zero(replay->kinds, sizeof replay->kinds);
+    replay->kinds = (struct event_kinds){0};
     uint64_t offset = 0;
     while (offset < replay->body_size) {
         struct event event;
-        const char *fault = event_decode(replay->body, replay->body_size, &offset, &event);
+        const char *fault =
+            event_decode(forest->options.schema, replay->body, replay->body_size, &offset, &event);
         assert(fault == NULL); /* forest_replay_count() has passed it */
-        replay->kinds[event.kind - EVENT_INSERT] += 1;
-        if (event.kind == EVENT_REMOVE) {
-            TRY(replay_remove(forest, replay, &event));
-        } else {
-            TRY(replay_write(forest, replay, &event));
+        replay->kinds.count[event.kind] += 1;
+        switch (event.kind) {
+        case EVENT_INSERT:
+        case EVENT_UPDATE: TRY(replay_write(forest, replay, &event)); break;
+        case EVENT_REMOVE: TRY(replay_remove(forest, replay, &event)); break;
+        case EVENT_PUT: TRY(replay_put(forest, replay, &event)); break;
+        case EVENT_DELETE: replay_delete(forest, &event); break;
         }
     }
     return TACTUS_OK;
@@ -151,7 +163,7 @@ void forest_settle(
     struct forest *forest,
     const struct forest_commit *commit,
     const uint64_t *timestamps,
-    const uint64_t *kinds
+    const struct event_kinds *kinds
 )
 {
     struct schedule *schedule = &forest->schedule;
@@ -163,9 +175,11 @@ void forest_settle(
     forest_count_entry(forest, commit->entry_bytes);
     if (schedule->beat <= schedule->replay_through) return; /* the checkpoint counted it */
     forest->counters.transactions += 1;
-    forest->counters.inserts += kinds[0];
-    forest->counters.updates += kinds[1];
-    forest->counters.removes += kinds[2];
+    forest->counters.inserts += kinds->count[EVENT_INSERT];
+    forest->counters.updates += kinds->count[EVENT_UPDATE];
+    forest->counters.removes += kinds->count[EVENT_REMOVE];
+    forest->counters.puts += kinds->count[EVENT_PUT];
+    forest->counters.deletes += kinds->count[EVENT_DELETE];
     forest->counters.bytes_committed += commit->payload_bytes;
 }
 

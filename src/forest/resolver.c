@@ -5,11 +5,18 @@
 #include "base/poison.h"
 
 void resolver_init(
-    struct resolver *resolver, struct budget *budget, struct grid *grid, struct fault *fault
+    struct resolver *resolver, struct budget *budget, const struct resolver_options *options
 )
 {
     struct lookup *lookups = budget_take(budget, RESOLVE_MAX, sizeof *lookups, 64);
-    *resolver = (struct resolver){.grid = grid, .fault = fault, .lookups = lookups};
+    const uint64_t map_bytes = (uint64_t)RESOLVE_MAX * options->map_record_bytes;
+    uint8_t *map_records = budget_take(budget, map_bytes, 1, 64);
+    *resolver = (struct resolver){
+        .grid = options->grid,
+        .fault = options->fault,
+        .lookups = lookups,
+        .map_records = map_records,
+    };
 }
 
 /* A lookup that failed has let go of everything; the others still wait for reads of theirs. */

@@ -21,10 +21,17 @@ struct resolver {
     struct grid *grid;      /* borrowed while the database is open */
     struct fault *fault;    /* borrowed likewise: where lookups note what went wrong */
     struct lookup *lookups; /* RESOLVE_MAX, borrowed from the budget */
+    uint8_t *map_records;   /* RESOLVE_MAX of the largest map; borrowed likewise */
+};
+
+struct resolver_options {
+    struct grid *grid;         /* kept */
+    struct fault *fault;       /* kept */
+    uint32_t map_record_bytes; /* of the largest record of a map; 0: there is no map */
 };
 
 void resolver_init(
-    struct resolver *resolver, struct budget *budget, struct grid *grid, struct fault *fault
+    struct resolver *resolver, struct budget *budget, const struct resolver_options *options
 );
 
 struct resolve {

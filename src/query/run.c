@@ -58,13 +58,6 @@ static bool run_scans_objects(const struct query_run *run)
     return plan->drive == PLAN_SCAN && plan->tree == run_schema(run)->object_tree;
 }
 
-static void object_of_record(
-    const struct collection_schema *schema, const void *record, uint8_t *object
-)
-{
-    bytes_copy(object, record, schema->object_bytes);
-    object_from_disk(schema, object);
-}
 /* ---- Places ---------------------------------------------------------------------------------- */
 
 static struct key place_of_id(struct key id, uint64_t timestamp)
@@ -455,7 +448,8 @@ static enum tactus_status batch_scan(struct query_run *run, uint32_t count)
             at = record_timestamp(&run->dense->range.tree->options.shape, record);
         }
         run->found[index] = record != NULL && at == timestamp;
-        if (run->found[index]) object_of_record(run_schema(run), record, batch_object(run, index));
+        if (run->found[index])
+            codec_object_of_record(run_schema(run), record, batch_object(run, index));
     }
     return TACTUS_OK;
 }
@@ -573,7 +567,7 @@ static enum tactus_status next_scanned(struct query_run *run, uint8_t *object, b
         TRY(next_record(run));
         if (run->record == NULL) return TACTUS_OK;
         run->actual.objects_fetched += 1;
-        object_of_record(run_schema(run), run->record, object);
+        codec_object_of_record(run_schema(run), run->record, object);
     } while (!run_matches(run, object));
     *found = true;
     return TACTUS_OK;

@@ -22,6 +22,12 @@ const char *const care_schema = "collection sale {\n"
                                 "collection note {\n"
                                 "  timestamp  timestamp\n"
                                 "  words      text(16) index hash\n"
+                                "}\n"
+                                "map stock {\n"
+                                "  key        u64\n"
+                                "  count      i32\n"
+                                "  is_open    bool\n"
+                                "  place      text(9)\n"
                                 "}\n";
 
 enum { TRANSACTION_OBJECTS = 40, CUSTOMERS = 50, COUNTRIES = 7, TIMES = 1000 };
@@ -114,6 +120,20 @@ static struct care_note note_of(uint64_t number)
     return note;
 }
 
+/* Keys are in an order of their own. */
+static struct care_stock stock_of(uint64_t number, bool changed)
+{
+    struct care_stock stock = {
+        .key = number * UINT64_C(0x9e3779b97f4a7c15),
+        .count = (int32_t)(number % 1000) - 500,
+        .is_open = number % 4 == 0,
+    };
+    (void)snprintf(
+        stock.place, sizeof stock.place, changed ? "to %u" : "at %u", (unsigned)(number % 77)
+    );
+    return stock;
+}
+
 static const tactus_collection *collection_of(tactus_db *db, const char *name)
 {
     const tactus_collection *collection = NULL;
@@ -131,6 +151,11 @@ static bool is_removed(uint64_t number)
     return number % 5 == 0;
 }
 
+static bool has_stock(uint64_t number)
+{
+    return number % 2 == 0;
+}
+
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 static void expect_ok(tactus_db *db, enum tactus_status status)
@@ -143,6 +168,7 @@ void care_insert(tactus_db *db, uint64_t first, uint64_t count)
 {
     const tactus_collection *sales = collection_of(db, "sale");
     const tactus_collection *notes = collection_of(db, "note");
+    const tactus_collection *stock = collection_of(db, "stock");
     for (uint64_t done = 0; done < count; done += TRANSACTION_OBJECTS) {
         tactus_txn *txn = NULL;
         expect_ok(db, tactus_begin(db, NULL, &txn));
@@ -150,6 +176,8 @@ void care_insert(tactus_db *db, uint64_t first, uint64_t count)
              index += 1) {
             const struct care_sale sale = sale_of(first + index, false);
             expect_ok(db, tactus_insert(txn, sales, &sale, 1, NULL));
+            const struct care_stock of = stock_of(first + index, false);
+            if (has_stock(first + index)) expect_ok(db, tactus_put(txn, stock, &of, 1, NULL));
             if ((first + index) % 4 != 0) continue;
             const struct care_note note = note_of(first + index);
             expect_ok(db, tactus_insert(txn, notes, &note, 1, NULL));
@@ -161,6 +189,7 @@ void care_insert(tactus_db *db, uint64_t first, uint64_t count)
 void care_change(tactus_db *db, uint64_t first, uint64_t count)
 {
     const tactus_collection *sales = collection_of(db, "sale");
+    const tactus_collection *stock = collection_of(db, "stock");
     for (uint64_t done = 0; done < count; done += TRANSACTION_OBJECTS) {
         tactus_txn *txn = NULL;
         expect_ok(db, tactus_begin(db, NULL, &txn));
@@ -168,10 +197,13 @@ void care_change(tactus_db *db, uint64_t first, uint64_t count)
              index += 1) {
             const uint64_t number = first + index;
             const struct care_sale sale = sale_of(number, true);
+            const struct care_stock of = stock_of(number, true);
             if (is_removed(number)) {
                 expect_ok(db, tactus_remove(txn, sales, &sale.id, 1, NULL));
+                expect_ok(db, tactus_delete(txn, stock, &of.key, 1, NULL));
             } else if (is_changed(number)) {
                 expect_ok(db, tactus_update(txn, sales, &sale, 1, NULL));
+                if (has_stock(number)) expect_ok(db, tactus_put(txn, stock, &of, 1, NULL));
             }
         }
         expect_ok(db, tactus_commit(txn, NULL));
@@ -291,6 +323,37 @@ static enum tactus_status read_ids(tactus_db *db, uint64_t count)
     return TACTUS_OK;
 }
 
+static enum tactus_status read_stock(tactus_db *db, uint64_t count)
+{
+    const tactus_collection *stock = collection_of(db, "stock");
+    uint64_t left = 0;
+    for (uint64_t first = 0; first < count; first += 32) {
+        uint64_t keys[32];
+        struct care_stock objects[32];
+        struct tactus_result results[32];
+        for (uint64_t index = 0; index < 32; index += 1) {
+            keys[index] = stock_of(first + index, false).key;
+        }
+        const enum tactus_status status =
+            tactus_get(tactus_latest(db), stock, keys, 32, objects, results);
+        if (status != TACTUS_OK && status != TACTUS_SOME) return status;
+        for (uint64_t index = 0; index < 32; index += 1) {
+            const uint64_t number = first + index;
+            const bool is_there = number < count && has_stock(number) && !is_removed(number);
+            EXPECT((results[index].status == TACTUS_OK) == is_there);
+            if (!is_there) continue;
+            left += 1;
+            const struct care_stock wanted = stock_of(number, is_changed(number));
+            EXPECT(memcmp(&objects[index], &wanted, sizeof wanted) == 0);
+        }
+    }
+    struct tactus_u128 digest;
+    uint64_t found = 0;
+    TRY(tactus_digest_collection(db, stock, &digest, &found));
+    EXPECT(found == left);
+    return TACTUS_OK;
+}
+
 enum tactus_status care_read_all(tactus_db *db, uint64_t count, uint64_t tail)
 {
     static const struct {
@@ -312,6 +375,7 @@ enum tactus_status care_read_all(tactus_db *db, uint64_t count, uint64_t tail)
         EXPECT(found == count_of(queries[index].fulfils, total));
     }
     TRY(read_ids(db, total));
+    TRY(read_stock(db, total));
     struct tactus_u128 digest;
     uint64_t notes = 0;
     TRY(tactus_digest_collection(db, collection_of(db, "note"), &digest, &notes));

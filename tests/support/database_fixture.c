@@ -7,13 +7,22 @@
 
 #include "base/poison.h"
 
+#define COLLECTIONS                                                                                \
+    "collection item {\n"                                                                          \
+    "  id u64\n  timestamp timestamp\n  kind u32 index\n  rank i32 optional index\n"               \
+    "  name text(20) index\n  index kind_rank (kind, rank)\n}\n"                                   \
+    "collection pair {\n  id u128\n  timestamp timestamp\n  flag u8 index sparse\n}\n"             \
+    "collection entry {\n  at time index\n  size u32\n}\n"
+
 const char *database_fixture_schema(void)
 {
-    return "collection item {\n"
-           "  id u64\n  timestamp timestamp\n  kind u32 index\n  rank i32 optional index\n"
-           "  name text(20) index\n  index kind_rank (kind, rank)\n}\n"
-           "collection pair {\n  id u128\n  timestamp timestamp\n  flag u8 index sparse\n}\n"
-           "collection entry {\n  at time index\n  size u32\n}\n";
+    return COLLECTIONS;
+}
+
+const char *database_fixture_schema_with_maps(void)
+{
+    return COLLECTIONS "map slot {\n  key u64\n  n u32\n  set bool\n  note text(9)\n}\n"
+                       "map session {\n  key u128\n  at time optional\n}\n";
 }
 
 struct tactus_create_options database_fixture_create_options(void)
@@ -51,6 +60,13 @@ void database_fixture_find(struct database_fixture *fixture)
     EXPECT(info.object_bytes == sizeof(struct fixture_pair));
     tactus_collection_info(fixture->entries, &info);
     EXPECT(info.object_bytes == sizeof(struct fixture_entry));
+    if (!fixture->has_maps) return;
+    EXPECT(tactus_collection_find(fixture->db, "slot", 0, &fixture->slots) == TACTUS_OK);
+    EXPECT(tactus_collection_find(fixture->db, "session", 0, &fixture->sessions) == TACTUS_OK);
+    tactus_collection_info(fixture->slots, &info);
+    EXPECT(info.object_bytes == sizeof(struct fixture_slot));
+    tactus_collection_info(fixture->sessions, &info);
+    EXPECT(info.object_bytes == sizeof(struct fixture_session));
 }
 
 enum tactus_status database_fixture_open(struct database_fixture *fixture, bool is_new)
@@ -58,7 +74,9 @@ enum tactus_status database_fixture_open(struct database_fixture *fixture, bool 
     EXPECT(fixture->db == NULL);
     struct tactus_open_options open = fixture->open;
     const bool read_only = (open.flags & TACTUS_READ_ONLY_OPEN) != 0;
-    open.schema = read_only ? NULL : database_fixture_schema();
+    open.schema =
+        fixture->has_maps ? database_fixture_schema_with_maps() : database_fixture_schema();
+    if (read_only) open.schema = NULL;
     open.create = &fixture->create;
     struct reactor reactor;
     if (read_only) {
@@ -84,6 +102,13 @@ enum tactus_status database_fixture_open(struct database_fixture *fixture, bool 
 void database_fixture_begin(struct database_fixture *fixture, uint64_t seed)
 {
     database_fixture_init(fixture, seed);
+    EXPECT(database_fixture_open(fixture, true) == TACTUS_OK);
+}
+
+void database_fixture_begin_with_maps(struct database_fixture *fixture, uint64_t seed)
+{
+    database_fixture_init(fixture, seed);
+    fixture->has_maps = true;
     EXPECT(database_fixture_open(fixture, true) == TACTUS_OK);
 }
 
@@ -151,6 +176,43 @@ enum tactus_status database_fixture_remove(
     for (uint32_t index = 0; index < count; index += 1) {
         const uint64_t number = id + index;
         const enum tactus_status status = tactus_remove(txn, fixture->items, &number, 1, NULL);
+        if (status == TACTUS_OK) continue;
+        tactus_rollback(txn);
+        return status;
+    }
+    return tactus_commit(txn, NULL);
+}
+
+struct fixture_slot database_fixture_slot(uint64_t key, uint32_t n)
+{
+    struct fixture_slot slot = {.key = key, .n = n, .set = n % 2};
+    (void)snprintf(slot.note, sizeof slot.note, "no %u", (unsigned)(key % 1000));
+    return slot;
+}
+
+enum tactus_status database_fixture_put(
+    struct database_fixture *fixture, uint64_t key, uint32_t count, uint32_t n
+)
+{
+    tactus_txn *txn = database_fixture_txn(fixture);
+    for (uint32_t index = 0; index < count; index += 1) {
+        const struct fixture_slot slot = database_fixture_slot(key + index, n);
+        const enum tactus_status status = tactus_put(txn, fixture->slots, &slot, 1, NULL);
+        if (status == TACTUS_OK) continue;
+        tactus_rollback(txn);
+        return status;
+    }
+    return tactus_commit(txn, NULL);
+}
+
+enum tactus_status database_fixture_delete(
+    struct database_fixture *fixture, uint64_t key, uint32_t count
+)
+{
+    tactus_txn *txn = database_fixture_txn(fixture);
+    for (uint32_t index = 0; index < count; index += 1) {
+        const uint64_t number = key + index;
+        const enum tactus_status status = tactus_delete(txn, fixture->slots, &number, 1, NULL);
         if (status == TACTUS_OK) continue;
         tactus_rollback(txn);
         return status;

@@ -690,7 +690,9 @@ TEST(hostile, events_with_forged_headers_are_corrupt)
 {
     static const struct header_forgery forgeries[] = {
         {0, 0, "an event of unknown kind"},
-        {0, 4, "an event of unknown kind"},
+        {0, EVENT_PUT, "an event of maps names a collection"},
+        {0, EVENT_DELETE, "an event of maps names a collection"},
+        {0, EVENT_DELETE + 1, "an event of unknown kind"},
         {0, 255, "an event of unknown kind"},
         {0, EVENT_REMOVE, "wrong size for its collection"},
         {1, 1, "a reserved byte of an event is not zero"},
@@ -775,6 +777,126 @@ TEST(hostile, an_id_that_two_objects_have_aborts_nothing)
         (void)expect_sane(TACTUS_READ_ONLY_OPEN, 0);
         simulated_disk_free(fixture.disk);
     }
+}
+
+/* ---- Entries of maps ------------------------------------------------------------------------- */
+
+enum { SLOTS = 3, SESSIONS = 4 }; /* numbers of the maps */
+
+static void add_slot(struct body *body, const struct fixture_slot *slot)
+{
+    const struct event event = {
+        .kind = EVENT_PUT,
+        .collection = SLOTS,
+        .size = sizeof *slot,
+        .payload = (const uint8_t *)slot,
+    };
+    add_event(body, &event);
+}
+
+static void add_raw(struct body *body, enum event_kind kind, uint16_t collection, uint32_t size)
+{
+    static const uint8_t payload[256];
+    const struct event event = {
+        .kind = kind, .collection = collection, .size = size, .payload = payload};
+    add_event(body, &event);
+}
+
+/* Slots with the keys 1 to THERE. */
+static struct body hostile_map_begin(void)
+{
+    database_fixture_begin_with_maps(&fixture, 1);
+    EXPECT(database_fixture_put(&fixture, 1, THERE, 1) == TACTUS_OK);
+    return entry_begin();
+}
+
+TEST(hostile, a_put_of_what_its_fields_cannot_hold_is_corrupt)
+{
+    static const struct {
+        uint32_t offset;
+        uint8_t value;
+        const char *words;
+    } forgeries[] = {
+        {offsetof(struct fixture_slot, set), 2, "bool is neither 0 nor 1"},
+        {offsetof(struct fixture_slot, note), 0xff, "text is not UTF-8"},
+        {offsetof(struct fixture_slot, note) + 8, 'x', "text goes on behind its zero byte"},
+        {offsetof(struct fixture_slot, padding_0), 1, "padding is not zero"},
+    };
+    for (uint32_t index = 0; index < COUNT_OF(forgeries); index += 1) {
+        struct fixture_slot slot = database_fixture_slot(9, 1);
+        struct body body = hostile_map_begin();
+        add_slot(&body, &slot);
+        memcpy((uint8_t *)&slot + forgeries[index].offset, &forgeries[index].value, 1);
+        add_slot(&body, &slot);
+        hostile_end(&body, forgeries[index].words);
+    }
+}
+
+TEST(hostile, an_event_that_is_not_of_its_map_is_corrupt)
+{
+    static const struct {
+        enum event_kind kind;
+        uint16_t collection;
+        uint32_t size;
+        const char *words;
+    } forgeries[] = {
+        {EVENT_PUT, SLOTS, 32, "wrong size for its collection"}, /* that of the record */
+        {EVENT_PUT, SLOTS, 8, "wrong size for its collection"},
+        {EVENT_DELETE, SLOTS, 24, "wrong size for its collection"},
+        {EVENT_DELETE, SLOTS, 16, "wrong size for its collection"},
+        {EVENT_DELETE, SESSIONS, 8, "wrong size for its collection"},
+        {EVENT_PUT, SESSIONS + 1, 24, "a collection that the schema does not have"},
+        {EVENT_PUT, 0, sizeof(struct fixture_item), "an event of maps names a collection"},
+        {EVENT_DELETE, 1, 16, "an event of maps names a collection"},
+        {EVENT_INSERT, SLOTS, 24, "an event of collections names a map"},
+        {EVENT_UPDATE, SLOTS, 24, "an event of collections names a map"},
+        {EVENT_REMOVE, SLOTS, 8, "an event of collections names a map"},
+    };
+    for (uint32_t index = 0; index < COUNT_OF(forgeries); index += 1) {
+        const struct fixture_slot slot = database_fixture_slot(9, 1);
+        struct body body = hostile_map_begin();
+        add_slot(&body, &slot);
+        const uint16_t collection = forgeries[index].collection;
+        add_raw(&body, forgeries[index].kind, collection, forgeries[index].size);
+        hostile_end(&body, forgeries[index].words);
+    }
+    struct body body = hostile_map_begin();
+    for (uint64_t index = 0; index < FIXTURE_BATCH + 1; index += 1)
+        add_raw(
+            &body, index % 2 == 0 ? EVENT_DELETE : EVENT_PUT, SESSIONS, index % 2 == 0 ? 16 : 24
+        );
+    hostile_end(&body, "an entry has more events than batch_max");
+
+    for (uint64_t size = 1; size < EVENT_HEADER_SIZE + 16; size += 1) {
+        if (size == 8) continue; /* no payload: it has an impossible size */
+        body = hostile_map_begin();
+        add_raw(&body, EVENT_DELETE, SESSIONS, 16);
+        body.size = size;
+        hostile_end(&body, "cut off");
+    }
+}
+
+/* What is blind has nothing to be wrong about: whoever forges such an entry has forged contents. */
+TEST(hostile, any_key_may_be_put_and_deleted)
+{
+    const struct fixture_slot slot = database_fixture_slot(0, 7);
+    struct body body = hostile_map_begin();
+    add_raw(&body, EVENT_DELETE, SLOTS, 8); /* key 0: never there */
+    add_raw(&body, EVENT_DELETE, SLOTS, 8);
+    add_slot(&body, &slot);
+    add_slot(&body, &slot);
+    entry_end(&body, JOURNAL_TRANSACTION, 0);
+    EXPECT(database_fixture_close(&fixture) == TACTUS_OK);
+    for (uint32_t flags = 0; flags <= TACTUS_READ_ONLY_OPEN; flags += TACTUS_READ_ONLY_OPEN) {
+        struct database_fixture clone;
+        EXPECT(open_clone(&clone, flags) == TACTUS_OK);
+        uint64_t count = 0;
+        struct tactus_u128 digest;
+        EXPECT(tactus_digest_collection(clone.db, clone.slots, &digest, &count) == TACTUS_OK);
+        EXPECT(count == THERE + 1);
+        database_fixture_end(&clone);
+    }
+    simulated_disk_free(fixture.disk);
 }
 
 /* An entry of a counter beyond the end is none. If one after it says that it was durable, it is

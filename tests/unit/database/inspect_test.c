@@ -149,13 +149,16 @@ TEST(inspect, shows_every_part_of_a_sound_file_in_both_forms)
         expect_json();
     }
     EXPECT(inspect(disk, NULL, false) == TACTUS_OK);
-    expect_text("name=sale object_bytes=");
+    expect_text("name=sale kind=collection object_bytes=");
+    expect_text("name=stock kind=map object_bytes=24");
+    expect_text("puts: ");
+    expect_text("deletes: ");
     expect_text("timestamp_last=");
     expect_text("collection note {"); /* the schema's text */
     simulated_disk_free(disk);
 }
 
-TEST(inspect, shows_filters_of_ids_alone)
+TEST(inspect, shows_filters_of_ids_and_maps_alone)
 {
     struct simulated_disk *disk = care_disk_filled(1, 800, 100);
     EXPECT(inspect(disk, "trees", false) == TACTUS_OK);
@@ -163,14 +166,16 @@ TEST(inspect, shows_filters_of_ids_alone)
     expect_text("table_filters_max=1 ");
     EXPECT(inspect(disk, "tables", false) == TACTUS_OK);
     for (const char *line = strstr(text, "tree="); line != NULL; line = strstr(line, "tree=")) {
-        const bool is_id = strncmp(line, "tree=2 ", 7) == 0; /* ids of sales; notes have none */
+        const bool is_id = strncmp(line, "tree=2 ", 7) == 0;  /* ids of sales; notes have none */
+        const bool is_map = strncmp(line, "tree=8 ", 7) == 0; /* stock */
         const char *filters = strstr(line, "filter_blocks=");
         EXPECT(filters != NULL);
-        EXPECT(filters[14] == (is_id ? '1' : '0') && filters[15] == ' ');
+        EXPECT(filters[14] == (is_id || is_map ? '1' : '0') && filters[15] == ' ');
         line = filters;
     }
     EXPECT(inspect(disk, "blocks", false) == TACTUS_OK);
     expect_text("type=filter tree=2 ");
+    expect_text("type=filter tree=8 ");
     simulated_disk_free(disk);
 }
 

@@ -196,8 +196,8 @@ static uint64_t first_value(const struct forgery *forgery, uint64_t root, uint64
     return load_u64(of_leaf + BLOCK_HEADER_SIZE + 2 * load_u32(of_leaf + 56) * key_bytes);
 }
 
-/* Trees: 1 sales, 2 their ids, 3 customer, 4 country, 5 customer_at, 6 notes, 7 words. */
-enum { SALES = 1, IDS = 2, CUSTOMER = 3, COUNTRY = 4, CUSTOMER_AT = 5, NOTES = 6 };
+/* Trees: 1 sales, 2 their ids, 3 customer, 4 country, 5 customer_at, 6 notes, 7 words, 8 stock. */
+enum { SALES = 1, IDS = 2, CUSTOMER = 3, COUNTRY = 4, CUSTOMER_AT = 5, NOTES = 6, STOCK = 8 };
 
 TEST(verify, an_image_sealed_again_is_as_sound_as_before)
 {
@@ -250,6 +250,51 @@ TEST(verify, names_objects_that_their_fields_cannot_hold)
     EXPECT(verdict.status == TACTUS_CORRUPT);
     EXPECT(verdict.fault_count >= 1);
     expect_line("tree=1");
+    forgery_end(&forgery);
+    simulated_disk_free(disk);
+}
+
+/* Records of a map: u64 key, u64 flag word, i32 count, bool, text(9), two bytes of padding. */
+TEST(verify, names_records_of_a_map_that_cannot_be)
+{
+    static const struct {
+        uint32_t offset;
+        uint8_t value;
+        const char *what;
+    } forgeries[] = {
+        {8, 1, "the flag word of a map's record is not zero"},
+        {15, 0x40, "the flag word of a map's record is not zero"},
+        {15, 0x80, "a tombstone holds more than its key"},
+        {20, 2, "bool is neither 0 nor 1"},
+        {21, 0xff, "text is not UTF-8"},
+        {29, 'x', "text goes on behind its zero byte"},
+        {30, 1, "padding is not zero"},
+    };
+    struct simulated_disk *disk = care_disk_filled(23, 600, 0);
+    uint8_t level;
+    const uint64_t root = table_root(disk, STOCK, &level);
+    for (uint32_t index = 0; index < sizeof forgeries / sizeof forgeries[0]; index += 1) {
+        struct forgery forgery = forge(disk);
+        uint64_t leaf;
+        const uint64_t value = first_value(&forgery, root, &leaf);
+        uint8_t *record = block_at(&forgery, value) + BLOCK_HEADER_SIZE;
+        EXPECT(load_u64(record + 8) == 0); /* alive */
+        record[forgeries[index].offset] = forgeries[index].value;
+        seal_and_verify(&forgery);
+        EXPECT(verdict.status == TACTUS_CORRUPT);
+        expect_line("tree=8");
+        expect_line("stock keys=");
+        expect_line(forgeries[index].what);
+        forgery_end(&forgery);
+    }
+    struct forgery forgery = forge(disk);
+    uint64_t leaf;
+    const uint64_t value = first_value(&forgery, root, &leaf);
+    store_u64(block_at(&forgery, value) + BLOCK_HEADER_SIZE + 32, 0); /* the second key */
+    seal_and_verify(&forgery);
+    EXPECT(verdict.status == TACTUS_CORRUPT);
+    expect_line("stock keys=");
+    expect_line("do not ascend");
     forgery_end(&forgery);
     simulated_disk_free(disk);
 }

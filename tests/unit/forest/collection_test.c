@@ -210,4 +210,60 @@ TEST(collection, a_settle_keeps_the_highest_timestamp)
     end(&mark);
 }
 
+/* ---- Maps ------------------------------------------------------------------------------------ */
+
+TEST(collection, a_map_appends_one_record_an_event_and_takes_back_any_end_of_them)
+{
+    database_fixture_begin_with_maps(&fixture, 1);
+    struct collection *slots = &fixture.db->forest.collections[3];
+    const struct tree *tree = slots->object_tree;
+    EXPECT(slots->schema->is_map && slots->id_tree == NULL);
+    struct collection_mark start;
+    struct collection_mark mark;
+    collection_mark(slots, &start);
+    const struct fixture_slot slot = database_fixture_slot(7, 5);
+    collection_put(slots, &slot);
+    EXPECT(slots->touched && slots->event_count == 1 && count(tree) == 1);
+    const uint8_t *record = memory_table_at(tree->mutable, 0);
+    EXPECT(load_u64(record) == 7 && load_u64(record + 8) == 0);
+    EXPECT(memcmp(record + 16, (const uint8_t *)&slot + 8, sizeof slot - 8) == 0);
+
+    collection_mark(slots, &mark);
+    collection_delete(slots, key_from_u64(7));
+    collection_delete(slots, key_from_u64(8)); /* which is not there */
+    EXPECT(slots->event_count == 3 && count(tree) == 3);
+    EXPECT(is_removal(tree, 0) && is_removal(tree, 1) && !is_removal(tree, 2));
+    const struct key keys[] = {key_from_u64(8), key_from_u64(7)};
+    struct fixture_slot found[2];
+    bool is_there[2];
+    EXPECT(
+        collection_get(
+            slots, &fixture.db->forest.resolver, VISIBLE_ALL, keys, 2, (uint8_t *)found, is_there
+        ) == TACTUS_OK
+    );
+    EXPECT(!is_there[0] && !is_there[1] && bytes_are_zero(found, sizeof found));
+
+    collection_discard(slots, &mark);
+    EXPECT(slots->event_count == 1 && count(tree) == 1);
+    for (uint32_t all = 0; all < 2; all += 1) {
+        memset(found, 0xa5, sizeof found);
+        EXPECT(
+            collection_get(
+                slots,
+                &fixture.db->forest.resolver,
+                all == 1 ? VISIBLE_ALL : VISIBLE_SETTLED,
+                keys,
+                2,
+                (uint8_t *)found,
+                is_there
+            ) == TACTUS_OK
+        );
+        EXPECT(!is_there[0] && is_there[1] == (all == 1));
+        if (all == 1) EXPECT(memcmp(&found[1], &slot, sizeof slot) == 0);
+    }
+    collection_discard(slots, &start);
+    slots->touched = false;
+    database_fixture_end(&fixture);
+}
+
 TEST_MAIN()

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "forest/codec.h"
+#include "forest/schema_parser.h"
 #include "support/test.h"
 
 #include "base/poison.h"
@@ -50,12 +51,14 @@ TEST(forest_state, lies_as_the_format_says)
     EXPECT(load_u32(bytes) == 1);
     EXPECT(load_u32(bytes + 4) == 2);
     EXPECT(load_u64(bytes + 8) == state.counters.transactions);
-    EXPECT(load_u64(bytes + 8 + 13 * 8) == state.counters.records_cancelled);
-    EXPECT(load_u64(bytes + 8 + 14 * 8) == state.counters.log_blocks_compacted);
-    EXPECT(load_u64(bytes + 8 + 15 * 8) == state.counters.log_events_copied);
+    EXPECT(load_u64(bytes + 8 + 4 * 8) == state.counters.puts);
+    EXPECT(load_u64(bytes + 8 + 5 * 8) == state.counters.deletes);
+    EXPECT(load_u64(bytes + 8 + 15 * 8) == state.counters.records_cancelled);
+    EXPECT(load_u64(bytes + 8 + 16 * 8) == state.counters.log_blocks_compacted);
+    EXPECT(load_u64(bytes + 8 + 17 * 8) == state.counters.log_events_copied);
     for (uint32_t level = 0; level < LEVELS; level += 1) {
         const struct forest_level_counters *of = &state.counters.levels[level];
-        const uint8_t *at = bytes + 136 + level * UINT64_C(64);
+        const uint8_t *at = bytes + 152 + level * UINT64_C(64);
         EXPECT(load_u64(at) == of->tables_written);
         EXPECT(load_u64(at + 8) == of->tables_moved);
         EXPECT(load_u64(at + 16) == of->blocks_written);
@@ -67,7 +70,18 @@ TEST(forest_state, lies_as_the_format_says)
     }
     EXPECT(load_u64(bytes + size - 16) == TIMESTAMP_MAX);
     EXPECT(load_u64(bytes + size - 8) == TIMESTAMP_MAX - 1);
-    EXPECT(FOREST_COUNTER_COUNT == 72);
+    EXPECT(FOREST_COUNTER_COUNT == 74);
+}
+
+TEST(forest_state, a_map_has_no_timestamp)
+{
+    static struct schema schema;
+    static const char text[] = "collection a { x u8 }\nmap m { key u64 }";
+    EXPECT(schema_parse(text, sizeof text - 1, &schema, NULL) == TACTUS_OK);
+    struct forest_state state = state_of(2);
+    EXPECT(strstr(forest_state_fault(&state, &schema), "a map has a timestamp") != NULL);
+    state.timestamp_last[1] = 0;
+    EXPECT(forest_state_fault(&state, &schema) == NULL);
 }
 
 TEST(forest_state, levels_add_up)

@@ -37,8 +37,10 @@ static void begin_over(struct simulated_disk *given)
     } else {
         EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
     }
+    const struct resolver_options resolver_options = {
+        .grid = &fixture.storage.grid, .fault = &fixture.storage.fault};
     budget_measure_begin(&budget);
-    resolver_init(&resolver, &budget, &fixture.storage.grid, &fixture.storage.fault);
+    resolver_init(&resolver, &budget, &resolver_options);
     const uint64_t size = budget_used(&budget);
     region = aligned_alloc(
         BUDGET_ALIGNMENT, (size + BUDGET_ALIGNMENT) / BUDGET_ALIGNMENT * BUDGET_ALIGNMENT
@@ -46,7 +48,7 @@ static void begin_over(struct simulated_disk *given)
     EXPECT(region != NULL);
     memset(region, 0, size);
     budget_carve_begin(&budget, region, size);
-    resolver_init(&resolver, &budget, &fixture.storage.grid, &fixture.storage.fault);
+    resolver_init(&resolver, &budget, &resolver_options);
 }
 
 static void begin(void)

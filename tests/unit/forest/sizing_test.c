@@ -43,6 +43,37 @@ static void expect_tree(uint32_t tree, uint32_t record, uint32_t values, uint32_
     EXPECT(of->table_blocks == of->geometry.blocks_max);
 }
 
+/* R1, R13: one record an event, with a flag word behind the key; and a filter. */
+TEST(sizing, a_map_is_one_tree_of_its_objects_and_a_word)
+{
+    static const char map[] = "map session { key u128\n user u64\n state bytes(48) }";
+    const struct tactus_create_options options = {
+        .struct_bytes = sizeof options, .batch_max = 2048, .bar_beats = 8};
+    EXPECT(resolve(map, &options) == TACTUS_OK);
+    EXPECT(schema.collections[0].object_bytes == 72);
+    EXPECT(sizing.tree_count == 1);
+    EXPECT(sizing.trees[0].records_per_event == 1);
+    EXPECT(sizing.event_memory_bytes == 80 && sizing.object_bytes_logical == 80);
+    EXPECT(sizing.memory_tables_bytes == 2ULL * 9 * 2048 * 80);
+    EXPECT(sizing.trees[0].record_max == 2048 && sizing.trees[0].value_count_max == 8 * 2048);
+    /* 408 records a block of 32,640 bytes; 10 bits a key: 640 buckets of 1,020 a block. */
+    expect_tree(1, 80, 41, 1);
+    EXPECT(sizing.entry_bytes_max == 256 + 2048 * (8 + 72) + 4096 - (256 + 2048 * 80) % 4096);
+}
+
+/* An object as large as may be needs a block for two of its records. */
+TEST(sizing, the_largest_object_of_a_map_fits_blocks_of_16_kib)
+{
+    static const char map[] = "map m { key u64\n v bytes(4080) }";
+    const struct tactus_create_options options = {
+        .struct_bytes = sizeof options, .batch_max = 4, .bar_beats = 4, .block_size = 8192};
+    EXPECT(resolve(map, &options) == TACTUS_LIMIT);
+    const struct tactus_create_options larger = {
+        .struct_bytes = sizeof larger, .batch_max = 4, .bar_beats = 4, .block_size = 16384};
+    EXPECT(resolve(map, &larger) == TACTUS_OK);
+    EXPECT(sizing.trees[0].shape.record_size == 4096);
+}
+
 /* The figures of plan_check.py, which was written from the rules alone. */
 TEST(sizing, sale_by_default)
 {
