@@ -104,7 +104,7 @@ static void image_open(struct reactor *reactor, struct image *image)
     };
 }
 
-enum { RUNS_EACH = 32 }; /* objects a transaction, of two kinds */
+enum { RUNS_EACH = 32 }; /* objects a transaction, of each kind */
 
 /* ---- The sound file -------------------------------------------------------------------------- */
 
@@ -113,13 +113,19 @@ static const char schema[] = "collection a {\n"
                              "  n u32 optional index\n"
                              "  t text(4) index\n"
                              "}\n"
-                             "collection b { k u64 index }\n";
+                             "collection b { k u64 index }\n"
+                             "map c { key u128\n v text(8) }\n";
 
 struct object_a {
     uint64_t id;
     uint32_t n;
     char t[4];
     uint64_t timestamp;
+};
+
+struct object_c {
+    struct tactus_u128 key;
+    char v[8];
 };
 
 static tactus_db *open_image(struct image *image, bool read_only, enum tactus_status *status)
@@ -153,6 +159,7 @@ static enum tactus_status write_one(tactus_db *db, tactus_txn *txn, uint64_t num
 {
     const tactus_collection *of_a = tactus_collection_at(db, 0);
     const tactus_collection *of_b = tactus_collection_at(db, 1);
+    const tactus_collection *of_c = tactus_collection_at(db, 2);
     const struct object_a a = object_at(number, has_runs);
     const uint64_t b[2] = {number % 9, 0};
     enum tactus_status status = TACTUS_OK;
@@ -162,10 +169,17 @@ static enum tactus_status write_one(tactus_db *db, tactus_txn *txn, uint64_t num
         status = tactus_upsert(txn, of_a, &a, 1, NULL);
     }
     if (status != TACTUS_OK && status != TACTUS_ABSENT) return status;
+    const struct object_c c = {
+        .key = {.low = number * 31 % 97, .high = number % 3}, .v = {(char)('a' + number % 26)}};
+    if (number % 7 == 6) {
+        TRY(tactus_delete(txn, of_c, &c.key, 1, NULL));
+    } else {
+        TRY(tactus_put(txn, of_c, &c, 1, NULL));
+    }
     return tactus_insert(txn, of_b, b, 1, NULL);
 }
 
-/* `count` objects of both kinds; with runs many of each a transaction, so that bars are full. What
+/* `count` objects of each kind; with runs many of each a transaction, so that bars are full. What
  * comes of it is the engine's affair: a hostile file may refuse anything. */
 static enum tactus_status write_objects(
     tactus_db *db, uint64_t first, uint64_t count, bool has_runs
@@ -333,10 +347,24 @@ static enum tactus_status verify_image(struct image *image)
     return status;
 }
 
+static enum tactus_status read_map(tactus_db *db)
+{
+    struct tactus_u128 keys[97];
+    struct object_c objects[97];
+    struct tactus_result results[97];
+    for (uint64_t number = 0; number < 97; number += 1)
+        keys[number] = (struct tactus_u128){.low = number, .high = number % 3};
+    tactus_view *view = tactus_latest(db);
+    const enum tactus_status status =
+        tactus_get(view, tactus_collection_at(db, 2), keys, 97, objects, results);
+    return status == TACTUS_SOME ? TACTUS_OK : status;
+}
+
 static enum tactus_status read_all(tactus_db *db)
 {
     struct tactus_digest digest;
     TRY(tactus_digest(db, &digest));
+    TRY(read_map(db));
     for (uint32_t number = 0; number < 2; number += 1) {
         static const char *const where[] = {"n = 3", "k between 2 and 5"};
         tactus_query *query = NULL;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/checksum.h"
 #include "database/database.h"
 #include "support/test.h"
 
@@ -15,7 +16,8 @@ static const char *schema(void)
     return "collection thing {\n"
            "  id u64\n  timestamp timestamp\n  x u32 index\n  y i32 optional index\n"
            "  name text(12) index\n  price decimal(2)\n  index x_y (x, y)\n}\n"
-           "collection tag {\n  id u128\n  timestamp timestamp\n  flag u8 index\n}\n";
+           "collection tag {\n  id u128\n  timestamp timestamp\n  flag u8 index\n}\n"
+           "map slot {\n  key u128\n  n u32\n  note text(12)\n}\n";
 }
 
 static struct tactus_create_options create_options(const struct model *model)
@@ -99,6 +101,9 @@ static enum tactus_status open_with(struct model *model, struct reactor *reactor
     EXPECT(info.object_bytes == sizeof(struct model_thing));
     tactus_collection_info(model->tags, &info);
     EXPECT(info.object_bytes == sizeof(struct model_tag));
+    EXPECT(tactus_collection_find(model->db, "slot", 0, &model->slots) == TACTUS_OK);
+    tactus_collection_info(model->slots, &info);
+    EXPECT(info.object_bytes == sizeof(struct model_slot));
     return TACTUS_OK;
 }
 
@@ -254,6 +259,84 @@ static enum tactus_status call_tags(
     return TACTUS_OK;
 }
 
+/* In an order of its own, not that of the numbers. */
+static struct tactus_u128 slot_key(uint64_t number)
+{
+    return (struct tactus_u128
+    ){.low = number * UINT64_C(0x9e3779b97f4a7c15), .high = (number * 7) % 5};
+}
+
+/* One slot in so many cannot be: its note is not UTF-8. */
+enum { BAD_SLOT_EACH = 40 };
+
+static enum tactus_status put_slots(
+    struct model *model, struct random *random, struct model_state *state, tactus_txn *txn
+)
+{
+    struct model_slot slots[MODEL_TRANSACTION_MAX];
+    uint64_t numbers[MODEL_TRANSACTION_MAX];
+    struct tactus_result results[MODEL_TRANSACTION_MAX];
+    const uint32_t most = model->options.batch_max / 2;
+    const uint32_t count = 1 + (uint32_t)random_below(random, most < 24 ? most : 24);
+    const bool all_or_nothing = random_chance(random, 1, 3);
+    bool bad[MODEL_TRANSACTION_MAX];
+    uint32_t refused = 0;
+    for (uint32_t index = 0; index < count; index += 1) {
+        numbers[index] = random_below(random, MODEL_IDS);
+        struct model_slot slot = {
+            .key = slot_key(numbers[index]), .n = (uint32_t)random_below(random, 1000)};
+        snprintf(slot.note, sizeof slot.note, "s%u", (unsigned)random_below(random, 50));
+        bad[index] = random_chance(random, 1, BAD_SLOT_EACH);
+        if (bad[index]) slot.note[0] = (char)0xff;
+        slots[index] = slot;
+        if (random_chance(random, 1, 4)) slots[index].note[11] = 'z'; /* is not stored */
+        refused += bad[index];
+    }
+    const enum tactus_status status =
+        tactus_put(txn, model->slots, slots, count, all_or_nothing ? NULL : results);
+    if (status == TACTUS_IO || status == TACTUS_POISONED) return status;
+    if (refused > 0) {
+        EXPECT(status == (all_or_nothing ? TACTUS_INVALID : TACTUS_SOME));
+    } else {
+        EXPECT(status == TACTUS_OK);
+    }
+    for (uint32_t index = 0; index < count; index += 1) {
+        if (all_or_nothing && refused > 0) break;
+        if (!all_or_nothing) {
+            EXPECT(results[index].status == (bad[index] ? TACTUS_INVALID : TACTUS_OK));
+            EXPECT(results[index].timestamp == 0);
+        }
+        if (bad[index]) continue;
+        state->has_slot[numbers[index]] = true;
+        state->slots[numbers[index]] = slots[index];
+        state->slots[numbers[index]].note[11] = 0;
+        model->put_count += 1;
+    }
+    return TACTUS_OK;
+}
+
+/* Of keys that are there, and of those that are not: nobody asks. */
+static enum tactus_status call_slots(
+    struct model *model, struct random *random, struct model_state *state, tactus_txn *txn
+)
+{
+    if (random_chance(random, 2, 3)) return put_slots(model, random, state, txn);
+    struct tactus_u128 keys[8];
+    uint64_t numbers[8];
+    const uint32_t count = 1 + (uint32_t)random_below(random, 8);
+    for (uint32_t index = 0; index < count; index += 1) {
+        numbers[index] = random_below(random, MODEL_IDS);
+        keys[index] = slot_key(numbers[index]);
+    }
+    const enum tactus_status status = tactus_delete(txn, model->slots, keys, count, NULL);
+    if (status == TACTUS_IO || status == TACTUS_POISONED) return status;
+    EXPECT(status == TACTUS_OK);
+    for (uint32_t index = 0; index < count; index += 1)
+        state->has_slot[numbers[index]] = false;
+    model->delete_count += count;
+    return TACTUS_OK;
+}
+
 /* ---- Items ----------------------------------------------------------------------------------- */
 
 static void remember(struct model *model, const struct model_state *state, bool durable)
@@ -341,7 +424,10 @@ static enum tactus_status run_transaction(struct model *model, struct random *ra
     state->item += 1;
     tactus_txn *txn = NULL;
     enum tactus_status status = tactus_begin(model->db, NULL, &txn);
-    const uint32_t calls = 1 + (uint32_t)random_below(random, 3);
+    const bool has_slots = random_chance(random, 1, 2);
+    const bool only_slots = has_slots && random_chance(random, 1, 6);
+    const uint32_t calls = only_slots ? 0 : 1 + (uint32_t)random_below(random, 3);
+    if (has_slots && status == TACTUS_OK) status = call_slots(model, random, state, txn);
     for (uint32_t index = 0; index < calls && status == TACTUS_OK; index += 1) {
         if (index > 0 && random_chance(random, 1, 2)) {
             status = call_tags(model, random, state, txn);
@@ -560,6 +646,60 @@ static void compare_tags(struct model *model)
     }
 }
 
+static int by_key(const void *a, const void *b)
+{
+    const struct tactus_u128 left = ((const struct model_slot *)a)->key;
+    const struct tactus_u128 right = ((const struct model_slot *)b)->key;
+    if (left.high != right.high) return left.high > right.high ? 1 : -1;
+    return (left.low > right.low) - (left.low < right.low);
+}
+
+/* The digest goes through the map in the order of its keys; and is that of docs/format.md. */
+static void compare_slot_order(struct model *model, struct model_slot *slots, uint64_t count)
+{
+    qsort(slots, count, sizeof *slots, by_key);
+    struct checksum_stream stream;
+    uint8_t total[8];
+    store_u64(total, count);
+    checksum_stream_begin(&stream, (struct checksum){0});
+    checksum_stream_add(&stream, slots, count * sizeof *slots);
+    checksum_stream_add(&stream, total, sizeof total);
+    const struct checksum wanted = checksum_stream_end(&stream);
+    struct tactus_u128 digest;
+    uint64_t found = 0;
+    EXPECT(tactus_digest_collection(model->db, model->slots, &digest, &found) == TACTUS_OK);
+    EXPECT(found == count);
+    EXPECT(digest.low == wanted.low && digest.high == wanted.high);
+}
+
+static void compare_slots(struct model *model)
+{
+    struct tactus_u128 keys[MODEL_IDS];
+    struct model_slot found[MODEL_IDS];
+    struct tactus_result results[MODEL_IDS];
+    struct model_slot there[MODEL_IDS];
+    uint64_t count = 0;
+    for (uint64_t number = 0; number < MODEL_IDS; number += 1)
+        keys[number] = slot_key(number);
+    const enum tactus_status status =
+        tactus_get(tactus_latest(model->db), model->slots, keys, MODEL_IDS, found, results);
+    EXPECT(status == TACTUS_OK || status == TACTUS_SOME);
+    for (uint32_t number = 0; number < MODEL_IDS; number += 1) {
+        const bool is_there = model->now.has_slot[number];
+        EXPECT(results[number].status == (is_there ? TACTUS_OK : TACTUS_ABSENT));
+        EXPECT(results[number].timestamp == 0);
+        if (!is_there) {
+            EXPECT(bytes_are_zero(&found[number], sizeof found[number]));
+            continue;
+        }
+        const struct model_slot *slot = &model->now.slots[number];
+        EXPECT(memcmp(&found[number], slot, sizeof *slot) == 0);
+        there[count] = *slot;
+        count += 1;
+    }
+    compare_slot_order(model, there, count);
+}
+
 void model_compare(struct model *model)
 {
     struct model_thing things[MODEL_IDS];
@@ -583,4 +723,5 @@ void model_compare(struct model *model)
     }
     compare_scans(model, things, count);
     compare_tags(model);
+    compare_slots(model);
 }

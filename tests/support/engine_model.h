@@ -5,9 +5,10 @@
  * history can be run again, in one go or across crashes, and must come to the same contents and the
  * same bytes.
  *
- * The oracle is an array a collection, with the id as its index. It predicts each object's result,
- * and keeps its state after each op that may not be durable yet: what a reopen after a crash finds
- * must be one of them, whole, and none that is older than what was acknowledged. */
+ * The oracle is an array a collection or map, with the id or key as its index. It predicts each
+ * object's result, and keeps its state after each op that may not be durable yet: what a reopen
+ * after a crash finds must be one of them, whole, and none that is older than what was
+ * acknowledged. */
 #ifndef TACTUS_TESTS_ENGINE_MODEL_H
 #define TACTUS_TESTS_ENGINE_MODEL_H
 
@@ -38,6 +39,12 @@ struct model_tag {
     uint8_t padding_0[7];
 };
 
+struct model_slot { /* of a map */
+    struct tactus_u128 key;
+    uint32_t n;
+    char note[12];
+};
+
 /* What is there after an op. An object with timestamp 0 is absent. */
 struct model_state {
     uint64_t op;
@@ -45,6 +52,8 @@ struct model_state {
     uint64_t thing_last, tag_last;
     struct model_thing things[MODEL_IDS];
     struct model_tag tags[MODEL_IDS];
+    bool has_slot[MODEL_IDS];
+    struct model_slot slots[MODEL_IDS];
 };
 
 struct model_options {
@@ -67,6 +76,8 @@ struct model {
     tactus_db *db;              /* NULL: not open */
     const tactus_collection *things;
     const tactus_collection *tags;
+    const tactus_collection *slots; /* a map */
+    uint64_t put_count, delete_count;
 };
 
 struct model *model_new(const struct model_options *options);
@@ -108,7 +119,8 @@ void model_reopen(struct model *model, struct simulated_disk *disk);
 /* Opens, and goes on until the disk dies, as it was told to: in the open, in recovery or later. */
 void model_run_to_death(struct model *model, struct simulated_disk *disk);
 
-/* Compares everything: by id, by timestamp, by full scan both ways, by every index. */
+/* Compares everything: by id, by timestamp, by full scan both ways, by every index; the map by key
+ * and in the order of its keys. */
 void model_compare(struct model *model);
 
 #endif
