@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "query/filter.h"
+#include "support/database_fixture.h"
 #include "support/set_fixture.h"
 #include "support/test.h"
 
@@ -30,7 +31,8 @@ static struct placed expected[OBJECTS];
 static uint32_t expected_count;
 
 /* What was met, in all questions. */
-static uint64_t answers, resumes, counted, sorted, sorted_passes, sets, scans, unfetched, dense;
+static uint64_t answers, resumes, counted, sorted, sorted_passes, sets, scans, unfetched, dense,
+    probed;
 
 static uint64_t below(uint64_t bound)
 {
@@ -286,6 +288,182 @@ TEST(run, answers_what_a_filter_over_all_objects_does_whatever_plan_is_chosen)
     }
     EXPECT(answers > 10000 && resumes > 200 && counted > 100 && unfetched > 500);
     EXPECT(sets > 30 && scans > 30 && dense > 10 && sorted > 50 && sorted_passes > 50);
+}
+
+/* ---- Maps ------------------------------------------------------------------------------------ */
+
+/* As both maps have it: the narrow one's key has no high half. */
+struct entry {
+    struct tactus_u128 key;
+    uint32_t value;
+    bool present;
+};
+
+enum { ENTRIES = 1500, ENTRY_VALUES = 50 };
+
+static struct entry entries[ENTRIES];
+static bool is_wide;
+
+static uint32_t entry_size(void)
+{
+    return is_wide ? 24 : 16;
+}
+
+/* The object of an entry: key, value, padding. */
+static void entry_object(const struct entry *entry, uint8_t *object)
+{
+    const uint32_t key_bytes = is_wide ? 16 : 8;
+    memset(object, 0, 24);
+    memcpy(object, &entry->key, key_bytes);
+    memcpy(object + key_bytes, &entry->value, sizeof entry->value);
+}
+
+static struct key entry_key(const struct entry *entry)
+{
+    return key_from_u128(entry->key.low, entry->key.high);
+}
+
+static void fill_map(void)
+{
+    for (uint32_t done = 0; done < 3 * ENTRIES; done += FIXTURE_BATCH) {
+        tactus_txn *txn = NULL;
+        EXPECT(tactus_begin(fixture.db, NULL, &txn) == TACTUS_OK);
+        for (uint32_t event = 0; event < FIXTURE_BATCH; event += 1) {
+            const uint64_t number = below(ENTRIES);
+            struct entry *entry = &entries[number];
+            entry->key = (struct tactus_u128){.low = 7 * number + 1};
+            if (is_wide) entry->key = (struct tactus_u128){number * 12345 % 1000, number / 10};
+            entry->value = (uint32_t)below(ENTRY_VALUES);
+            entry->present = below(5) > 0;
+            uint8_t object[24];
+            entry_object(entry, object);
+            EXPECT(
+                (entry->present
+                     ? tactus_put(txn, fixture.handle, object, 1, NULL)
+                     : tactus_delete(txn, fixture.handle, &entry->key, 1, NULL)) == TACTUS_OK
+            );
+        }
+        EXPECT(tactus_commit(txn, NULL) == TACTUS_OK);
+    }
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct entry *const *left = a;
+    const struct entry *const *right = b;
+    const int ascending = key_compare(entry_key(*left), entry_key(*right));
+    return order.descending ? -ascending : ascending;
+}
+
+static const struct entry *wanted[ENTRIES];
+
+static void say_key(const struct entry *entry)
+{
+    if (is_wide) {
+        say("0x%llx%016llx", (unsigned long long)entry->key.high, (unsigned long long)entry->key.low
+        );
+    } else {
+        say("%llu", (unsigned long long)entry->key.low);
+    }
+}
+
+/* A list of keys, a range of them, or values, in any combination. */
+static uint32_t ask_map(void)
+{
+    char text[TEXT_SIZE];
+    where[0] = 0;
+    const uint64_t kind = below(4);
+    const uint64_t key_count = kind < 2 ? 1 + below(40) : 0;
+    static uint32_t listed[40];
+    if (key_count > 0) say("key in (");
+    for (uint64_t number = 0; number < key_count; number += 1) {
+        listed[number] = (uint32_t)below(ENTRIES);
+        if (number > 0) say(", ");
+        say_key(&entries[listed[number]]);
+    }
+    if (key_count > 0) say(")");
+    const struct entry *least = &entries[below(ENTRIES)];
+    if (kind == 2) {
+        say("key > ");
+        say_key(least);
+    }
+    const uint32_t most = kind % 2 == 1 ? (uint32_t)below(ENTRY_VALUES) : ENTRY_VALUES;
+    if (most < ENTRY_VALUES) say("%svalue <= %u", key_count > 0 ? " and " : "", (unsigned)most);
+    memcpy(text, where, sizeof text);
+    EXPECT(ask(text, below(2) == 0 ? "key" : "-key"));
+
+    uint32_t count = 0;
+    for (uint32_t index = 0; index < ENTRIES; index += 1) {
+        const struct entry *entry = &entries[index];
+        bool is_listed = key_count == 0;
+        for (uint64_t number = 0; number < key_count; number += 1)
+            is_listed |= listed[number] == index;
+        if (!entry->present || !is_listed || entry->value > most) continue;
+        if (kind == 2 && !key_less(entry_key(least), entry_key(entry))) continue;
+        wanted[count] = entry;
+        count += 1;
+    }
+    qsort(wanted, count, sizeof wanted[0], by_key);
+    return count;
+}
+
+static void map_question(void)
+{
+    const uint32_t wanted_count = ask_map();
+    struct query_run *run = run_of(0);
+    EXPECT(plan.drive == PLAN_SCAN && plan.order == PLAN_ORDER_KEY);
+    EXPECT(start(run, NULL) == TACTUS_OK);
+    uint32_t at = 0;
+    for (;;) {
+        if (below(10) == 0) set_fixture_chill(&fixture);
+        struct key place;
+        if (below(4) == 0 && query_run_place(run, &place)) {
+            EXPECT(key_equal(place, entry_key(wanted[at - 1])));
+            EXPECT(start(run, &place) == TACTUS_OK);
+            resumes += 1;
+        }
+        if (below(6) == 0) {
+            uint64_t passed = 0;
+            const uint64_t max = 1 + below(20);
+            EXPECT(query_run_count(run, max, &passed) == TACTUS_OK);
+            EXPECT(passed == (max < wanted_count - at ? max : wanted_count - at));
+            at += (uint32_t)passed;
+        }
+        uint8_t objects[30 * 24];
+        uint32_t count = 0;
+        const uint32_t capacity = 1 + (uint32_t)below(30);
+        EXPECT(query_run_next(run, objects, capacity, &count) == TACTUS_OK);
+        EXPECT(at + count <= wanted_count);
+        for (uint32_t index = 0; index < count; index += 1) {
+            uint8_t object[24];
+            entry_object(wanted[at + index], object);
+            EXPECT(memcmp(objects + index * entry_size(), object, entry_size()) == 0);
+        }
+        at += count;
+        answers += count;
+        if (count == 0) break;
+    }
+    EXPECT(at == wanted_count);
+    probed += query_run_actual(run)->probes[0];
+    query_run_stop(run);
+}
+
+TEST(run, answers_questions_to_maps_of_either_width)
+{
+    static const char *const schemas[] = {
+        "map m {\n  key u64\n  value u32\n}\n", "map m {\n  key u128\n  value u32\n}\n"};
+    for (uint32_t wide = 0; wide < 2; wide += 1) {
+        answers = resumes = probed = 0;
+        is_wide = wide == 1;
+        memset(entries, 0, sizeof entries);
+        set_fixture_open(&fixture, 31, schemas[wide], FIXTURE_BATCH);
+        EXPECT(fixture.schema->object_bytes == entry_size());
+        fill_map();
+        for (uint32_t number = 0; number < 150; number += 1)
+            map_question();
+        EXPECT(answers > 10000 && resumes > 300 && probed > 500);
+        set_fixture_end(&fixture);
+    }
 }
 
 /* ---- Counts ---------------------------------------------------------------------------------- */
