@@ -428,6 +428,10 @@ static const char *table_header_fault(
     return NULL;
 }
 
+static const char other_records[] =
+    "value block holds another number of records than its table says";
+static const char other_entries[] = "leaf holds another number of entries than its root says";
+
 static const char *table_range_fault(
     const struct table_range *range, struct key key_min, struct key key_max
 )
@@ -439,6 +443,23 @@ static const char *table_range_fault(
         return "table block begins at another key than its parent says";
     }
     return NULL;
+}
+
+const char *table_value_count_fault(
+    uint32_t size, const struct table_format *format, const struct table_range *range
+)
+{
+    assert(range->count <= format->geometry.records_per_block);
+    const uint64_t records = (uint64_t)range->count * format->shape.record_size;
+    return size == BLOCK_HEADER_SIZE + records ? NULL : other_records;
+}
+
+const char *table_leaf_count_fault(
+    uint32_t size, const struct table_format *format, const struct table_range *range
+)
+{
+    assert(range->count <= format->geometry.leaf_fanout);
+    return size == table_leaf_arrays(format, range->count).end ? NULL : other_entries;
 }
 
 const char *table_value_size_fault(
@@ -457,7 +478,7 @@ const char *table_value_size_fault(
         return "value block is made for another number of records";
     }
     if (count == 0 || count > format->geometry.records_per_block || count != range->count) {
-        return "value block holds another number of records than its table says";
+        return other_records;
     }
     if (block_header_read(block)->size != size) return "size of a value block is not its records'";
     return NULL;
@@ -502,7 +523,7 @@ const char *table_leaf_size_fault(
         return "keys of a leaf are not of the tree's size";
     }
     if (count == 0 || count > format->geometry.leaf_fanout || count != range->count) {
-        return "leaf holds another number of entries than its root says";
+        return other_entries;
     }
     if (block_header_read(block)->size != table_leaf_arrays(format, count).end) {
         return "size of a leaf is not its entries'";

@@ -138,6 +138,15 @@ const char *table_value_place_fault(
     const uint8_t *block, const struct table_format *format, const struct table_range *range
 );
 
+/* Of a block that was found to be a whole leaf or value block of this tree, and that takes `size`
+ * bytes: whether that is as many entries or records as this parent says. Enough for a search. */
+const char *table_leaf_count_fault(
+    uint32_t size, const struct table_format *format, const struct table_range *range
+);
+const char *table_value_count_fault(
+    uint32_t size, const struct table_format *format, const struct table_range *range
+);
+
 /* What the root says of its leaf, and a leaf of its value block. The index block was checked. */
 struct table_range table_root_range_at(
     const uint8_t *block,

@@ -64,7 +64,8 @@ void table_lookup_start(
 }
 
 /* A block that was checked whole since it came into its frame, or is ours, is asked for its counts
- * only. One that is merely in the cache may have failed its check, or never had one: a cursor or a
+ * only; of leaves and value blocks the frame knows them, so that their headers are not waited for.
+ * One that is merely in the cache may have failed its check, or never had one: a cursor or a
  * lookup that was given up reads blocks that it does not look at. */
 static const char *table_lookup_root(struct table_lookup *lookup)
 {
@@ -118,13 +119,13 @@ static const char *table_lookup_leaf(struct table_lookup *lookup)
     const uint8_t *block = lookup->frame->data;
     const struct table_format *format = lookup->format;
     const char *fault = block_frame_is_checked(lookup->frame)
-                            ? table_leaf_size_fault(block, format, &lookup->range)
+                            ? table_leaf_count_fault(lookup->frame->size, format, &lookup->range)
                             : table_leaf_fault(block, format, &lookup->range);
     if (fault != NULL) return fault;
     block_frame_note_checked(lookup->frame);
 
     const uint32_t index = table_leaf_find(block, format, lookup->key);
-    if (index == table_leaf_count(block)) return "entries of a leaf do not ascend";
+    if (index == lookup->range.count) return "entries of a leaf do not ascend";
     const struct table_leaf_entry entry = table_leaf_entry_at(block, format, index);
     lookup->range =
         table_leaf_range_at(block, format, lookup->record_count, lookup->leaf_index, index);
@@ -145,13 +146,13 @@ static const char *table_lookup_value(struct table_lookup *lookup)
     const uint8_t *block = lookup->frame->data;
     const struct table_format *format = lookup->format;
     const char *fault = block_frame_is_checked(lookup->frame)
-                            ? table_value_size_fault(block, format, &lookup->range)
+                            ? table_value_count_fault(lookup->frame->size, format, &lookup->range)
                             : table_value_fault(block, format, &lookup->range);
     if (fault != NULL) return fault;
     block_frame_note_checked(lookup->frame);
 
     const struct record_shape *shape = &format->shape;
-    const uint32_t count = table_value_count(block);
+    const uint32_t count = lookup->range.count;
     const uint8_t *records = table_value_records(block);
     const uint32_t index = format->kernels->lower_bound_cold(shape, records, count, lookup->key);
     lookup->stage = TABLE_LOOKUP_END;

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/integer.h"
+#include "storage/block.h"
 
 #include <stddef.h>
 
@@ -13,8 +14,6 @@ enum {
      * long scan does not drive out what is used all the time. */
     CHANCES_NEW = 1,
     CHANCES_MAX = 3,
-
-    HEADER_SIZE = 128, /* of a block */
 };
 
 /* ---- Inside: under the lock, which the functions of the header take ------------------------- */
@@ -206,13 +205,29 @@ struct block_frame *block_cache_take(struct block_cache *cache)
     assert(frame->next == 0);
     frame->address = 0;
     frame->checksum = (struct checksum){0};
+    frame->type = 0;
+    frame->tree = 0;
+    frame->size = 0;
     atomic_store_explicit(&frame->is_checked, false, memory_order_relaxed);
     frame->chances = 0;
     ref(cache, frame);
     lock_release(&cache->lock);
 
-    bytes_zero(frame->data, HEADER_SIZE); /* so that nobody takes what was there for his own */
+    bytes_zero(
+        frame->data, BLOCK_HEADER_SIZE
+    ); /* so that nobody takes what was there for his own */
     return frame;
+}
+
+/* From here on the frame is that block's. */
+static void name(struct block_frame *frame, uint64_t address, struct checksum checksum)
+{
+    const struct block_header *header = block_header_read(frame->data);
+    frame->address = address;
+    frame->checksum = checksum;
+    frame->type = header->type;
+    frame->tree = header->tree;
+    frame->size = header->size;
 }
 
 /* Puts the frame into the chain of the address, which has no other. */
@@ -221,8 +236,7 @@ static void link_in(
 )
 {
     uint32_t *head = &cache->heads[bucket_of(cache, address)];
-    frame->address = address;
-    frame->checksum = checksum;
+    name(frame, address, checksum);
     frame->chances = CHANCES_NEW;
     frame->next = *head;
     frame->is_findable = true;
@@ -266,8 +280,7 @@ struct block_frame *block_cache_insert_read(
         if (lookup(cache, address) == NULL) {
             link_in(cache, frame, address, checksum);
         } else {
-            frame->address = address;
-            frame->checksum = checksum;
+            name(frame, address, checksum);
         }
     }
     lock_release(&cache->lock);

@@ -16,7 +16,7 @@
  * Any thread may call, any time: one lock, held for short, guards the lists and counts. The data of
  * a frame is no concern of the lock: it is written by the one who took the frame, before it is
  * findable, and only read from then on. What a holder may read without the lock: data, address,
- * checksum, is_checked. */
+ * checksum, is_checked, type, tree, size. */
 #ifndef TACTUS_STORAGE_BLOCK_CACHE_H
 #define TACTUS_STORAGE_BLOCK_CACHE_H
 
@@ -28,8 +28,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A line of the CPU's cache each: to find a frame costs one miss, never two. */
 struct block_frame {
-    uint8_t *data; /* block_size bytes, 4096-aligned; kept for the life of the cache */
+    _Alignas(64) uint8_t *data; /* block_size bytes, 4096-aligned; kept for the cache's life */
 
     uint64_t address; /* 0: none yet; stays as long as there are references */
     struct checksum checksum;
@@ -38,6 +39,12 @@ struct block_frame {
      * can be (keys ascend, counts fit), or we have built it. A block gets into the cache before
      * that is known, and may be let go of unchecked. By the functions below. */
     _Atomic bool is_checked;
+
+    /* What the block's header says, once the frame has an address: so whoever finds the frame need
+     * not wait for the header's line, too. */
+    uint8_t type;
+    uint16_t tree;
+    uint32_t size;
 
     uint32_t references; /* under the lock, like all below */
     uint32_t next;       /* in the chain: index + 1; 0: the last */

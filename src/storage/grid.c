@@ -246,14 +246,13 @@ static struct fault corrupt_fault(
 /* Ends a read with a block whose identity is known to be right; a reference to it is given over. */
 static void read_succeeded(struct grid *grid, struct grid_read *read, struct block_frame *frame)
 {
-    const struct block_header *header = block_header_read(frame->data);
     const char *what = NULL;
-    if (header->type != read->type) what = "a block is of another type than its reference says";
-    if (what == NULL && header->tree != read->tree) what = "a block belongs to another tree";
+    if (frame->type != read->type) what = "a block is of another type than its reference says";
+    if (what == NULL && frame->tree != read->tree) what = "a block belongs to another tree";
     if (what != NULL) {
         struct fault fault = corrupt_fault(grid, what, read->reference.address, read->reference);
-        fault.wanted_number = header->type != read->type ? read->type : read->tree;
-        fault.found_number = header->type != read->type ? header->type : header->tree;
+        fault.wanted_number = frame->type != read->type ? read->type : read->tree;
+        fault.found_number = frame->type != read->type ? frame->type : frame->tree;
         read_failed(grid, read, fault);
         grid_unref(grid, frame);
         return;

@@ -455,6 +455,17 @@ TEST(table_layout, what_the_parent_says_has_to_hold)
     range.count = 3;
     EXPECT(table_value_fault(block, &format, &range) != NULL);
     EXPECT(table_value_size_fault(block, &format, &range) != NULL);
+    const uint32_t size = block_header_read(block)->size;
+    EXPECT(table_value_count_fault(size, &format, &range) != NULL);
+    EXPECT(table_value_count_fault(size, &format, &good) == NULL);
+
+    begin(100000);
+    const struct table_range full = leaf(5);
+    range = full;
+    range.count = 4;
+    const uint32_t leaf_size = block_header_read(block)->size;
+    EXPECT(table_leaf_count_fault(leaf_size, &format, &full) == NULL);
+    EXPECT(table_leaf_count_fault(leaf_size, &format, &range) != NULL);
 
     begin(100000);
     struct table_info info = root(3);

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "storage/block.h"
 #include "support/test.h"
 
 #include <stdlib.h>
@@ -96,6 +97,36 @@ static struct block_frame *put_read(struct block_cache *cache, uint64_t address,
     struct block_frame *frame = block_cache_take(cache);
     frame->data[200] = (uint8_t)checksum;
     return block_cache_insert_read(cache, frame, address, checksum_n(checksum));
+}
+
+TEST(block_cache, knows_what_the_header_of_a_block_says_for_as_long_as_it_is_that_block)
+{
+    struct fixture fixture;
+    fixture_begin(&fixture, 3);
+    EXPECT(sizeof(struct block_frame) == 64 && (uintptr_t)fixture.cache.frames % 64 == 0);
+    struct block_frame *frames[3];
+    for (uint32_t way = 0; way < 3; way += 1) { /* built; read; read, its address being taken */
+        struct block_frame *frame = block_cache_take(&fixture.cache);
+        EXPECT(frame->type == 0 && frame->tree == 0 && frame->size == 0);
+        struct block_header *header = block_header_of(frame->data);
+        header->type = BLOCK_LEAF;
+        header->tree = (uint16_t)(300 + way);
+        header->size = 1000 + way;
+        if (way == 0) block_cache_insert(&fixture.cache, frame, 7, checksum_n(70));
+        if (way > 0) {
+            EXPECT(
+                block_cache_insert_read(&fixture.cache, frame, way == 1 ? 8 : 7, checksum_n(71)) ==
+                frame
+            );
+        }
+        frames[way] = frame;
+    }
+    for (uint32_t way = 0; way < 3; way += 1) {
+        EXPECT(frames[way]->type == BLOCK_LEAF && frames[way]->tree == 300 + way);
+        EXPECT(frames[way]->size == 1000 + way);
+        block_cache_unref(&fixture.cache, frames[way]);
+    }
+    fixture_end(&fixture);
 }
 
 TEST(block_cache, keeps_one_frame_of_a_block_that_was_read_twice)
