@@ -71,12 +71,18 @@ struct kernels {
     /* Whether keys strictly ascend. */
     bool (*is_sorted)(const struct record_shape *shape, const void *records, uint32_t count);
 
-    /* The first index whose key is not below `key`; count if there is none. The cold one is for
-     * records that are likely not in the CPU's cache: its branches let it prefetch. */
+    /* The first index whose key is not below `key`; count if there is none. The near one begins at
+     * `guess`, below count, and goes away from it by doubled steps: for records that are likely not
+     * in the CPU's cache. The better the guess, the fewer of them it touches; the worst costs twice
+     * what halving does. */
     uint32_t (*lower_bound
     )(const struct record_shape *shape, const void *records, uint32_t count, struct key key);
-    uint32_t (*lower_bound_cold
-    )(const struct record_shape *shape, const void *records, uint32_t count, struct key key);
+    uint32_t (*lower_bound_near
+    )(const struct record_shape *shape,
+      const void *records,
+      uint32_t count,
+      uint32_t guess,
+      struct key key);
 
     /* The first index whose key is above `key`; count if there is none. */
     uint32_t (*upper_bound

@@ -28,6 +28,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/integer.h"
+#include "lsm/gallop.h"
 #include "lsm/kernel.h"
 
 #include <stddef.h>
@@ -116,25 +117,24 @@ static uint32_t kernel_upper_bound(
     return KERNEL_SIZED(kernel_upper_bound_sized, records, count, KERNEL_FROM(key));
 }
 
-/* With branches: what the CPU predicts it can load ahead of knowing the answer. */
-static uint32_t kernel_lower_bound_cold(
-    const struct record_shape *shape, const void *records, uint32_t count, struct key key
+/* With branches: what the CPU predicts it can load ahead of knowing the answer. Each turn makes
+ * [low, high) smaller, so it ends whatever the keys are. */
+static uint32_t kernel_lower_bound_near(
+    const struct record_shape *shape,
+    const void *records,
+    uint32_t count,
+    uint32_t guess,
+    struct key key
 )
 {
+    assert(count == 0 || guess < count);
     const KERNEL_KEY wanted = KERNEL_FROM(key);
-    uint32_t low = 0;
-    uint32_t high = count;
-    while (low < high) {
-        const uint32_t middle = low + (high - low) / 2;
-        const uint8_t *probe = kernel_at(records, shape->record_size, middle);
-        if (KERNEL_LESS(KERNEL_LOAD(shape, probe), wanted)) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+    struct gallop gallop = gallop_begin(count, guess);
+    while (gallop.low < gallop.high) {
+        const uint8_t *probe = kernel_at(records, shape->record_size, gallop.place);
+        gallop_step(&gallop, KERNEL_LESS(KERNEL_LOAD(shape, probe), wanted));
     }
-    assert(low <= count);
-    return low;
+    return gallop.low;
 }
 
 KERNEL_INLINE bool kernel_is_sorted_sized(
@@ -552,7 +552,7 @@ const struct kernels kernels_set = {
     .dedup = kernel_dedup,
     .is_sorted = kernel_is_sorted,
     .lower_bound = kernel_lower_bound,
-    .lower_bound_cold = kernel_lower_bound_cold,
+    .lower_bound_near = kernel_lower_bound_near,
     .upper_bound = kernel_upper_bound,
     .merge = kernel_merge,
     .merge_streams = kernel_merge_streams,

@@ -90,6 +90,11 @@ static inline struct key key_successor(struct key key)
     return key;
 }
 
+/* Where `key` would lie among `count` keys (at least one), in order, of which the first is about
+ * `first` and the last about `last`, were they evenly spread: an index below count. A guess, for
+ * searches that begin there; any three keys are fine. */
+uint32_t key_guess(struct key first, struct key last, uint32_t count, struct key key);
+
 /* Whether a key fits a width: what is read from a file may have been given any width. */
 static inline bool key_fits(struct key key, enum key_bits bits)
 {

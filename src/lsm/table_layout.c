@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/integer.h"
+#include "lsm/gallop.h"
 #include "storage/layout.h"
 
 #include <stddef.h>
@@ -353,6 +354,23 @@ struct block_reference table_root_filter_at(
 uint32_t table_leaf_find(const uint8_t *block, const struct table_format *format, struct key key)
 {
     return table_key_find(block, format, table_leaf_count(block), key);
+}
+
+uint32_t table_leaf_find_near(
+    const uint8_t *block,
+    const struct table_format *format,
+    uint32_t count,
+    uint32_t guess,
+    struct key key
+)
+{
+    assert(guess < count);
+    struct gallop gallop = gallop_begin(count, guess);
+    while (gallop.low < gallop.high) {
+        const struct key probe = table_key_load(block, format, BLOCK_HEADER_SIZE, gallop.place);
+        gallop_step(&gallop, key_less(probe, key));
+    }
+    return gallop.low;
 }
 
 uint32_t table_root_find(const uint8_t *block, const struct table_format *format, struct key key)

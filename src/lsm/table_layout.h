@@ -275,6 +275,15 @@ uint64_t table_key_hash(const struct table_format *format, struct key key);
 uint32_t table_leaf_find(const uint8_t *block, const struct table_format *format, struct key key);
 uint32_t table_root_find(const uint8_t *block, const struct table_format *format, struct key key);
 
+/* The same of a leaf of `count` entries, by a search that begins at `guess`, which is below. */
+uint32_t table_leaf_find_near(
+    const uint8_t *block,
+    const struct table_format *format,
+    uint32_t count,
+    uint32_t guess,
+    struct key key
+);
+
 static inline const void *table_value_records(const uint8_t *block)
 {
     return block + BLOCK_HEADER_SIZE;

@@ -124,7 +124,10 @@ static const char *table_lookup_leaf(struct table_lookup *lookup)
     if (fault != NULL) return fault;
     block_frame_note_checked(lookup->frame);
 
-    const uint32_t index = table_leaf_find(block, format, lookup->key);
+    const uint32_t guess =
+        key_guess(lookup->range.key_min, lookup->range.key_max, lookup->range.count, lookup->key);
+    const uint32_t index =
+        table_leaf_find_near(block, format, lookup->range.count, guess, lookup->key);
     if (index == lookup->range.count) return "entries of a leaf do not ascend";
     const struct table_leaf_entry entry = table_leaf_entry_at(block, format, index);
     lookup->range =
@@ -141,6 +144,21 @@ static const char *table_lookup_leaf(struct table_lookup *lookup)
     return NULL;
 }
 
+/* Where the key is likely to be in a value block. Timestamps are nearly evenly spread, so that the
+ * first guess is right; ids that were drawn are off by the root of their number, and a second guess,
+ * from the key found there, is off by the root of that. */
+static uint32_t table_lookup_guess(const struct table_lookup *lookup, const uint8_t *records)
+{
+    const struct record_shape *shape = &lookup->format->shape;
+    const struct table_range *range = &lookup->range;
+    const uint32_t guess = key_guess(range->key_min, range->key_max, range->count, lookup->key);
+    const struct key found = record_key(shape, records + (uint64_t)guess * shape->record_size);
+    if (key_less(found, lookup->key)) {
+        return guess + key_guess(found, range->key_max, range->count - guess, lookup->key);
+    }
+    return key_guess(range->key_min, found, guess + 1, lookup->key);
+}
+
 static const char *table_lookup_value(struct table_lookup *lookup)
 {
     const uint8_t *block = lookup->frame->data;
@@ -154,7 +172,9 @@ static const char *table_lookup_value(struct table_lookup *lookup)
     const struct record_shape *shape = &format->shape;
     const uint32_t count = lookup->range.count;
     const uint8_t *records = table_value_records(block);
-    const uint32_t index = format->kernels->lower_bound_cold(shape, records, count, lookup->key);
+    const uint32_t guess = table_lookup_guess(lookup, records);
+    const uint32_t index =
+        format->kernels->lower_bound_near(shape, records, count, guess, lookup->key);
     lookup->stage = TABLE_LOOKUP_END;
     if (index == count) return NULL;
     const uint8_t *record = records + (uint64_t)index * shape->record_size;

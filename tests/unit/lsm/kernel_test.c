@@ -181,7 +181,11 @@ TEST(kernel, bounds_agree_with_counting)
                 }
                 const struct kernels *kernels = set.kernels;
                 EXPECT(kernels->lower_bound(&set.shape, set.records, count, wanted) == below);
-                EXPECT(kernels->lower_bound_cold(&set.shape, set.records, count, wanted) == below);
+                for (uint32_t guess = 0; guess < max_u32(count, 1); guess += 1) {
+                    const uint32_t near =
+                        kernels->lower_bound_near(&set.shape, set.records, count, guess, wanted);
+                    EXPECT(near == below);
+                }
                 EXPECT(kernels->upper_bound(&set.shape, set.records, count, wanted) == not_above);
             }
             set_free(&set);

@@ -1,6 +1,7 @@
 #include "lsm/key.h"
 
 #include "base/integer.h"
+#include "base/random.h"
 #include "support/test.h"
 
 static const enum key_bits widths[] = {KEY_64, KEY_128, KEY_192};
@@ -73,6 +74,69 @@ TEST(key, stored_keys_are_little_endian_and_come_back)
         key_store(stored, widths[index], key_max_of(widths[index]));
         EXPECT(key_equal(key_load(stored, widths[index]), key_max_of(widths[index])));
         EXPECT(stored[widths[index] / 8] == 0xaa); /* not a byte more */
+    }
+}
+
+/* ---- Guesses --------------------------------------------------------------------------------- */
+
+TEST(key, a_guess_hits_evenly_spread_keys)
+{
+    enum { COUNT = 1000 };
+    static const struct key bases[] = {
+        {{0, 0, 0}},
+        {{0, 0, 1700000000000000000}},
+        {{0, 77, UINT64_MAX - 5}},
+        {{5, UINT64_MAX, UINT64_MAX - 3}},
+    };
+    for (uint32_t base = 0; base < COUNT_OF(bases); base += 1) {
+        for (uint32_t shift = 0; shift < 54; shift += 9) {
+            struct key keys[COUNT];
+            keys[0] = bases[base];
+            for (uint32_t index = 1; index < COUNT; index += 1) {
+                keys[index] = keys[index - 1];
+                keys[index].word[2] += UINT64_C(1) << shift;
+                if (keys[index].word[2] >= keys[index - 1].word[2]) continue;
+                keys[index].word[1] += 1;
+                keys[index].word[0] += keys[index].word[1] == 0;
+            }
+            for (uint32_t index = 0; index < COUNT; index += 1) {
+                const uint32_t guess = key_guess(keys[0], keys[COUNT - 1], COUNT, keys[index]);
+                EXPECT(guess == index || guess + 1 == index);
+            }
+        }
+    }
+}
+
+TEST(key, a_guess_is_proportional_for_prefixes_too)
+{
+    const struct key first = key_from_prefix128(0, 1000, 17);
+    const struct key last = key_from_prefix128(0, 2000, 5);
+    EXPECT(key_guess(first, last, 101, key_from_prefix128(0, 1500, 9)) == 49);
+    EXPECT(key_guess(first, last, 101, key_from_prefix128(0, 1011, 9)) == 1);
+    EXPECT(key_guess(first, last, 101, key_from_prefix128(0, 1999, 9)) == 99);
+}
+
+TEST(key, a_guess_is_an_index_whatever_the_keys)
+{
+    static const uint64_t words[] = {
+        0, 1, 2, UINT64_MAX, UINT64_MAX - 1, UINT64_C(1) << 63, (UINT64_C(1) << 32) + 1};
+    enum { WORDS = COUNT_OF(words), KEYS = WORDS * WORDS * WORDS };
+    struct key keys[KEYS];
+    for (uint32_t index = 0; index < KEYS; index += 1) {
+        keys[index] = (struct key
+        ){{words[index / WORDS / WORDS], words[index / WORDS % WORDS], words[index % WORDS]}};
+    }
+    struct random random;
+    random_init(&random, 1);
+    for (uint32_t round = 0; round < 300000; round += 1) {
+        const struct key first = keys[random_below(&random, KEYS)];
+        const struct key last = keys[random_below(&random, KEYS)]; /* may lie below the first */
+        const struct key key = keys[random_below(&random, KEYS)];
+        const uint32_t count = round % 3 == 0 ? 1 : 1 + (uint32_t)random_below(&random, UINT32_MAX);
+        const uint32_t guess = key_guess(first, last, count, key);
+        EXPECT(guess < count);
+        if (!key_less(first, key)) EXPECT(guess == 0);
+        if (key_less(first, key) && !key_less(key, last)) EXPECT(guess == count - 1);
     }
 }
 

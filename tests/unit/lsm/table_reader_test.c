@@ -363,6 +363,53 @@ TEST(table_reader, a_damaged_block_is_corrupt_and_named)
     table_fixture_end(&fixture);
 }
 
+/* ---- Keys that are not where a search guesses them ------------------------------------------- */
+
+enum { UNEVEN = 3000 };
+
+/* From the lowest key to the highest: dense ones, some far apart by turns, a cluster, the last. */
+static struct key uneven_key(enum key_bits bits, uint64_t index)
+{
+    const uint64_t part = index / 1000;
+    const uint64_t low = part == 0   ? index
+                         : part == 1 ? (index << 40) + index % 7
+                                     : UINT64_MAX - (UNEVEN - 1 - index) * (UNEVEN - index);
+    if (bits == KEY_64) return key_from_u64(low);
+    return key_from_u128(low, part == 0 ? 0 : index < 1500 ? 1 : UINT64_MAX);
+}
+
+TEST(table_reader, a_lookup_finds_keys_however_unevenly_they_are_spread)
+{
+    for (uint32_t wide = 0; wide <= 1; wide += 1) {
+        const struct record_shape shape = wide ? record_shape_id128() : record_shape_id64();
+        const enum key_bits bits = (enum key_bits)shape.key_bits;
+        const struct table_fixture_options options = {
+            .shape = shape, .block_size = 4096, .value_count_max = UNEVEN, .seed = 1};
+        random_init(&source, 1);
+        table_fixture_begin(&fixture, &options);
+        uint8_t *records = malloc((size_t)UNEVEN * shape.record_size);
+        for (uint32_t index = 0; index < UNEVEN; index += 1) {
+            uint8_t *record = records + (size_t)index * shape.record_size;
+            key_store(record, bits, uneven_key(bits, index));
+            store_u64(record + shape.flag_offset, index + 1);
+        }
+        info = table_fixture_build(&fixture, records, UNEVEN, &source);
+        free(records);
+        for (uint32_t index = 0; index < UNEVEN; index += 1) {
+            uint8_t record[24];
+            bool found;
+            const struct key key = uneven_key(bits, index);
+            EXPECT(table_fixture_lookup(&fixture, &info, key, record, &found) == PROGRESS_DONE);
+            EXPECT(found && load_u64(record + shape.flag_offset) == index + 1);
+            if (index + 1 == UNEVEN) continue;
+            const struct key next = key_successor(key);
+            EXPECT(table_fixture_lookup(&fixture, &info, next, record, &found) == PROGRESS_DONE);
+            EXPECT(found == key_equal(next, uneven_key(bits, index + 1)));
+        }
+        table_fixture_end(&fixture);
+    }
+}
+
 /* ---- Filters --------------------------------------------------------------------------------- */
 
 enum { IDS = 248 * 120 + 7 }; /* a full leaf and one of 22 blocks; ten filter blocks */
