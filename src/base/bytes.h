@@ -79,6 +79,18 @@ static inline void bytes_move(void *target, const void *source, uint64_t size)
     if (size > 0) memmove(target, source, (size_t)size);
 }
 
+/* Has the CPU fetch these bytes into its caches, without waiting for them: a hint, which no address
+ * is wrong for. */
+static inline void bytes_prefetch(const void *source, uint64_t size)
+{
+    const uint8_t *bytes = source;
+    __builtin_prefetch(bytes);
+    for (uint64_t offset = 64; offset < size; offset += 64) {
+        __builtin_prefetch(bytes + offset);
+    }
+    if (size > 1) __builtin_prefetch(bytes + size - 1); /* they may begin anywhere in a line */
+}
+
 static inline void bytes_zero(void *target, uint64_t size)
 {
     if (size > 0) memset(target, 0, (size_t)size);

@@ -48,21 +48,23 @@ enum tactus_status resolver_run(struct resolver *resolver, const struct resolve 
         lookup_init(lookup, resolve->tree, resolve->snapshot, resolve->keys[index], record);
     }
 
-    /* Every turn either ends a lookup or waits for a read that one of them needs; a lookup needs at
-     * most four reads a level. */
+    /* A step of each by turns: while one looks at its memory, that of the others comes. Every turn
+     * takes some lookup on, or waits for a read that all of them need; a lookup needs at most four
+     * blocks a run, and three steps a block. */
     while (running_count > 0) {
-        const uint32_t running_before = running_count;
+        bool all_reading = true;
         for (uint32_t index = 0; index < resolve->count; index += 1) {
             if (!running[index]) continue;
             struct lookup *lookup = &resolver->lookups[index];
-            const enum progress progress = lookup_advance(lookup);
+            const enum progress progress = lookup_step(lookup);
+            all_reading &= progress == PROGRESS_WAIT && lookup_is_reading(lookup);
             if (progress == PROGRESS_WAIT) continue;
             running[index] = false;
             running_count -= 1;
             if (progress == PROGRESS_FAILED) return resolver_failed(resolver, resolve, running);
             resolve->found[index] = lookup->answer == LOOKUP_FOUND;
         }
-        if (running_count > 0 && running_count == running_before) grid_wait(resolver->grid);
+        if (all_reading) grid_wait(resolver->grid);
     }
     return TACTUS_OK;
 }

@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 enum {
-    RESOLVE_MAX = 64,                                /* keys at once */
-    RESOLVE_FRAMES = RESOLVE_MAX * LOOKUP_FRAMES + 1 /* of the one that is being advanced */
+    RESOLVE_MAX = 64, /* keys at once */
+    RESOLVE_FRAMES = RESOLVE_MAX * LOOKUP_FRAMES
 };
 
 struct resolver {

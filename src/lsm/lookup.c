@@ -107,7 +107,7 @@ static void lookup_count_filter(const struct lookup *lookup)
 
 static enum progress lookup_table(struct lookup *lookup)
 {
-    const enum progress progress = table_lookup_advance(&lookup->table);
+    const enum progress progress = table_lookup_step(&lookup->table);
     if (progress == PROGRESS_WAIT) return progress;
     lookup->stage = LOOKUP_LEVEL;
     if (progress == PROGRESS_FAILED) {
@@ -123,7 +123,7 @@ static enum progress lookup_table(struct lookup *lookup)
 
 /* All control flow of a lookup. Level and run only grow, so the loop takes at most two turns a run
  * and one a level. */
-enum progress lookup_advance(struct lookup *lookup)
+enum progress lookup_step(struct lookup *lookup)
 {
     assert(tree_snapshot_is_held(lookup->tree, lookup->snapshot));
     while (lookup->stage != LOOKUP_END) {
@@ -139,6 +139,20 @@ enum progress lookup_advance(struct lookup *lookup)
     }
     assert(lookup->failed == (lookup->answer == 0));
     return lookup->failed ? PROGRESS_FAILED : PROGRESS_DONE;
+}
+
+bool lookup_is_reading(const struct lookup *lookup)
+{
+    return lookup->stage == LOOKUP_TABLE && table_lookup_is_reading(&lookup->table);
+}
+
+enum progress lookup_advance(struct lookup *lookup)
+{
+    enum progress progress = lookup_step(lookup);
+    while (progress == PROGRESS_WAIT && !lookup_is_reading(lookup)) {
+        progress = lookup_step(lookup); /* ends: as many steps as its tables have */
+    }
+    return progress;
 }
 
 void lookup_cancel(struct lookup *lookup)

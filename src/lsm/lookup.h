@@ -13,8 +13,8 @@
  *     lookup_init(&lookup, tree, tree_snapshot_newest(tree), key, record);
  *     while ((progress = lookup_advance(&lookup)) == PROGRESS_WAIT) grid_wait(grid);
  *
- * Many are advanced in turn before one grid_wait(), so that their reads run side by side. Between
- * init and the end neither swap nor compaction_apply may happen to the tree. */
+ * Many are advanced, or stepped, in turn before one grid_wait(), so that their reads run side by
+ * side. Between init and the end neither swap nor compaction_apply may happen to the tree. */
 #ifndef TACTUS_LSM_LOOKUP_H
 #define TACTUS_LSM_LOOKUP_H
 
@@ -26,9 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The most frames that a lookup pins between two calls, for grid_options.pinned_frames_max. The one
- * that is being advanced pins another for a moment: if the next block is in the cache, it is taken
- * before the last one is given back. So whoever runs any number side by side counts one more. */
+/* The most frames that a lookup pins, for grid_options.pinned_frames_max. */
 enum { LOOKUP_FRAMES = 1 };
 
 enum lookup_answer { LOOKUP_ABSENT = 1, LOOKUP_FOUND };
@@ -64,6 +62,13 @@ void lookup_init(
  *
  * Once it is not WAIT, nothing is pinned and the lookup may be used again. */
 enum progress lookup_advance(struct lookup *lookup);
+
+/* The same, but goes on only until what it will look at next may not be in the CPU's caches: that
+ * is being fetched when it returns. Many are stepped in turn, so that each finds its memory come.
+ * WAIT is then no reason to wait, unless lookup_is_reading() says so: of the one, and of all
+ * others. */
+enum progress lookup_step(struct lookup *lookup);
+bool lookup_is_reading(const struct lookup *lookup);
 
 /* Gives a lookup up that is still waiting. A read under way may have to be waited for. */
 void lookup_cancel(struct lookup *lookup);

@@ -373,6 +373,20 @@ uint32_t table_leaf_find_near(
     return gallop.low;
 }
 
+void table_leaf_prefetch(
+    const uint8_t *block, const struct table_format *format, uint32_t count, uint32_t guess
+)
+{
+    const uint32_t key_bytes = format->shape.key_bits / 8;
+    const struct table_arrays arrays = table_leaf_arrays(format, count);
+    const uint32_t first = guess > 0 ? guess - 1 : 0; /* of three, for guesses are near */
+    bytes_prefetch(block, LEAF_METADATA_END);
+    bytes_prefetch(block + arrays.key_max + first * key_bytes, 3 * key_bytes);
+    bytes_prefetch(block + arrays.key_min + first * key_bytes, 3 * key_bytes);
+    bytes_prefetch(block + arrays.address + first * TABLE_ADDRESS_SIZE, 3 * TABLE_ADDRESS_SIZE);
+    bytes_prefetch(block + arrays.checksum + first * TABLE_CHECKSUM_SIZE, 3 * TABLE_CHECKSUM_SIZE);
+}
+
 uint32_t table_root_find(const uint8_t *block, const struct table_format *format, struct key key)
 {
     return table_key_find(block, format, load_u32(block + ROOT_LEAF_COUNT), key);
@@ -787,6 +801,12 @@ void table_filter_insert(uint8_t *block, struct table_filter_range range, uint64
 bool table_filter_contains(const uint8_t *block, struct table_filter_range range, uint64_t hash)
 {
     return filter_bucket_contains(block + table_filter_offset(range, hash), hash);
+}
+
+void table_filter_prefetch(const uint8_t *block, struct table_filter_range range, uint64_t hash)
+{
+    bytes_prefetch(block, BLOCK_HEADER_SIZE);
+    bytes_prefetch(block + table_filter_offset(range, hash), FILTER_BUCKET_SIZE);
 }
 
 uint64_t table_key_hash(const struct table_format *format, struct key key)

@@ -268,6 +268,9 @@ uint32_t table_filter_find(
 /* Whether a key of this hash, which leads to this block, may be in the table. */
 bool table_filter_contains(const uint8_t *block, struct table_filter_range range, uint64_t hash);
 
+/* Has the CPU fetch what table_filter_fault() and table_filter_contains() will look at. */
+void table_filter_prefetch(const uint8_t *block, struct table_filter_range range, uint64_t hash);
+
 /* The hash of a key of the tree's width. */
 uint64_t table_key_hash(const struct table_format *format, struct key key);
 
@@ -282,6 +285,12 @@ uint32_t table_leaf_find_near(
     uint32_t count,
     uint32_t guess,
     struct key key
+);
+
+/* Has the CPU fetch what this search, and then table_leaf_entry_at() of what it finds, will look
+ * at if the guess is good. */
+void table_leaf_prefetch(
+    const uint8_t *block, const struct table_format *format, uint32_t count, uint32_t guess
 );
 
 static inline const void *table_value_records(const uint8_t *block)

@@ -1,11 +1,27 @@
 #include "lsm/table_reader.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/integer.h"
 
 #include <stddef.h>
 
 #include "base/poison.h"
+
+/* Bytes that are fetched ahead of a look at a record: of small ones the neighbours, too, as guesses
+ * are near rather than right; of large ones where they begin, for the CPU goes on by itself. */
+enum { PREFETCH_AROUND = 64, PREFETCH_MAX = 256 };
+
+static void table_records_prefetch(
+    const uint8_t *records, const struct record_shape *shape, uint32_t index
+)
+{
+    const uint64_t offset = (uint64_t)index * shape->record_size;
+    const uint64_t before = min_u64(offset, PREFETCH_AROUND);
+    const uint64_t after = min_u64(shape->record_size, PREFETCH_MAX);
+    bytes_prefetch(records + offset - before, before + after);
+    bytes_prefetch(records + offset + shape->flag_offset, 8);
+}
 
 /* The block's checksum holds, and yet it cannot be what its parent names. */
 static enum tactus_status table_corrupt(
@@ -44,8 +60,14 @@ static void table_lookup_read(
     enum block_type type
 )
 {
-    grid_read_start(lookup->grid, &lookup->read, reference, type, lookup->format->tree);
     lookup->stage = (uint8_t)stage;
+    lookup->turn = TABLE_TURN_NAMED;
+    lookup->type = (uint8_t)type;
+    lookup->reference = reference;
+    grid_prefetch_head(lookup->grid, reference);
+    if (type != BLOCK_LEAF && type != BLOCK_VALUE) return;
+    const struct table_range *range = &lookup->range;
+    lookup->guess = key_guess(range->key_min, range->key_max, range->count, lookup->key);
 }
 
 void table_lookup_start(
@@ -124,11 +146,9 @@ static const char *table_lookup_leaf(struct table_lookup *lookup)
     if (fault != NULL) return fault;
     block_frame_note_checked(lookup->frame);
 
-    const uint32_t guess =
-        key_guess(lookup->range.key_min, lookup->range.key_max, lookup->range.count, lookup->key);
-    const uint32_t index =
-        table_leaf_find_near(block, format, lookup->range.count, guess, lookup->key);
-    if (index == lookup->range.count) return "entries of a leaf do not ascend";
+    const uint32_t count = lookup->range.count;
+    const uint32_t index = table_leaf_find_near(block, format, count, lookup->guess, lookup->key);
+    if (index == count) return "entries of a leaf do not ascend";
     const struct table_leaf_entry entry = table_leaf_entry_at(block, format, index);
     lookup->range =
         table_leaf_range_at(block, format, lookup->record_count, lookup->leaf_index, index);
@@ -144,14 +164,14 @@ static const char *table_lookup_leaf(struct table_lookup *lookup)
     return NULL;
 }
 
-/* Where the key is likely to be in a value block. Timestamps are nearly evenly spread, so that the
- * first guess is right; ids that were drawn are off by the root of their number, and a second guess,
- * from the key found there, is off by the root of that. */
+/* A second guess, from the key at the first one. Timestamps are nearly evenly spread, so that the
+ * first is right or close; ids that were drawn are off by the root of their number, and by the root
+ * of that at the second. */
 static uint32_t table_lookup_guess(const struct table_lookup *lookup, const uint8_t *records)
 {
     const struct record_shape *shape = &lookup->format->shape;
     const struct table_range *range = &lookup->range;
-    const uint32_t guess = key_guess(range->key_min, range->key_max, range->count, lookup->key);
+    const uint32_t guess = lookup->guess;
     const struct key found = record_key(shape, records + (uint64_t)guess * shape->record_size);
     if (key_less(found, lookup->key)) {
         return guess + key_guess(found, range->key_max, range->count - guess, lookup->key);
@@ -169,12 +189,21 @@ static const char *table_lookup_value(struct table_lookup *lookup)
     if (fault != NULL) return fault;
     block_frame_note_checked(lookup->frame);
 
+    const uint8_t *records = table_value_records(block);
+    lookup->guess = table_lookup_guess(lookup, records);
+    lookup->stage = TABLE_LOOKUP_RECORD;
+    table_records_prefetch(records, &format->shape, lookup->guess);
+    return NULL;
+}
+
+static const char *table_lookup_record(struct table_lookup *lookup)
+{
+    const struct table_format *format = lookup->format;
     const struct record_shape *shape = &format->shape;
     const uint32_t count = lookup->range.count;
-    const uint8_t *records = table_value_records(block);
-    const uint32_t guess = table_lookup_guess(lookup, records);
+    const uint8_t *records = table_value_records(lookup->frame->data);
     const uint32_t index =
-        format->kernels->lower_bound_near(shape, records, count, guess, lookup->key);
+        format->kernels->lower_bound_near(shape, records, count, lookup->guess, lookup->key);
     lookup->stage = TABLE_LOOKUP_END;
     if (index == count) return NULL;
     const uint8_t *record = records + (uint64_t)index * shape->record_size;
@@ -187,9 +216,30 @@ static const char *table_lookup_value(struct table_lookup *lookup)
     return NULL;
 }
 
-/* What has come leads to the next read, or to the end. The frame is let go of, unless the answer
- * lies in it. */
-static const char *table_lookup_step(struct table_lookup *lookup)
+/* Has the CPU fetch what the block's turn will look at. */
+static void table_lookup_prefetch(const struct table_lookup *lookup)
+{
+    const uint8_t *block = lookup->read.frame->data;
+    switch ((enum table_lookup_stage)lookup->stage) {
+    case TABLE_LOOKUP_ROOT: bytes_prefetch(block, 2 * (uint64_t)BLOCK_HEADER_SIZE); break;
+    case TABLE_LOOKUP_FILTER:
+        table_filter_prefetch(block, lookup->filter_range, lookup->hash);
+        break;
+    case TABLE_LOOKUP_LEAF:
+        table_leaf_prefetch(block, lookup->format, lookup->range.count, lookup->guess);
+        break;
+    case TABLE_LOOKUP_VALUE:
+        table_records_prefetch(table_value_records(block), &lookup->format->shape, lookup->guess);
+        break;
+    case TABLE_LOOKUP_RECORD:
+    case TABLE_LOOKUP_IDLE:
+    case TABLE_LOOKUP_END: assert(false);
+    }
+}
+
+/* What has come leads to the next block, or to the end. The frame is let go of unless the record is
+ * in it, or yet to be looked for. */
+static enum progress table_lookup_look(struct table_lookup *lookup)
 {
     const char *fault = NULL;
     switch ((enum table_lookup_stage)lookup->stage) {
@@ -197,39 +247,74 @@ static const char *table_lookup_step(struct table_lookup *lookup)
     case TABLE_LOOKUP_FILTER: fault = table_lookup_filter(lookup); break;
     case TABLE_LOOKUP_LEAF: fault = table_lookup_leaf(lookup); break;
     case TABLE_LOOKUP_VALUE: fault = table_lookup_value(lookup); break;
+    case TABLE_LOOKUP_RECORD: fault = table_lookup_record(lookup); break;
     case TABLE_LOOKUP_IDLE:
     case TABLE_LOOKUP_END: assert(false);
     }
-    return fault;
+    if (lookup->record == NULL && (fault != NULL || lookup->stage != TABLE_LOOKUP_RECORD)) {
+        grid_unref(lookup->grid, lookup->frame);
+        lookup->frame = NULL;
+    }
+    if (fault != NULL) {
+        lookup->status = table_corrupt(lookup->grid, &lookup->read, fault);
+        return PROGRESS_FAILED;
+    }
+    return lookup->stage == TABLE_LOOKUP_END ? PROGRESS_DONE : PROGRESS_WAIT;
 }
 
-/* At most four turns: every step names a later stage. */
-enum progress table_lookup_advance(struct table_lookup *lookup)
+/* The block has come, or cannot. */
+static enum progress table_lookup_take(struct table_lookup *lookup)
+{
+    lookup->status = lookup->read.status;
+    if (lookup->status != TACTUS_OK) {
+        (void)grid_read_failed(lookup->grid, &lookup->read);
+        return PROGRESS_FAILED;
+    }
+    lookup->frame = table_take_frame(&lookup->read);
+    return table_lookup_look(lookup);
+}
+
+enum progress table_lookup_step(struct table_lookup *lookup)
 {
     assert(lookup->stage != TABLE_LOOKUP_IDLE);
     assert(lookup->status == TACTUS_OK);
-    while (lookup->stage != TABLE_LOOKUP_END) {
-        if (lookup->read.stage != IO_DONE) return PROGRESS_WAIT;
-        lookup->status = lookup->read.status;
-        if (lookup->status != TACTUS_OK) {
-            (void)grid_read_failed(lookup->grid, &lookup->read);
-            return PROGRESS_FAILED;
-        }
-
-        const struct grid_read read = lookup->read; /* for the fault: a step starts the next one */
-        lookup->frame = table_take_frame(&lookup->read);
-        struct block_frame *frame = lookup->frame;
-        const char *fault = table_lookup_step(lookup);
-        if (lookup->record == NULL) {
-            grid_unref(lookup->grid, frame);
-            lookup->frame = NULL;
-        }
-        if (fault != NULL) {
-            lookup->status = table_corrupt(lookup->grid, &read, fault);
-            return PROGRESS_FAILED;
-        }
+    if (lookup->stage == TABLE_LOOKUP_END) return PROGRESS_DONE;
+    if (lookup->stage == TABLE_LOOKUP_RECORD) return table_lookup_look(lookup);
+    switch ((enum table_lookup_turn)lookup->turn) {
+    case TABLE_TURN_NAMED:
+        grid_prefetch_frame(lookup->grid, lookup->reference);
+        lookup->turn = TABLE_TURN_SOUGHT;
+        return PROGRESS_WAIT;
+    case TABLE_TURN_SOUGHT:
+        grid_read_start(
+            lookup->grid,
+            &lookup->read,
+            lookup->reference,
+            (enum block_type)lookup->type,
+            lookup->format->tree
+        );
+        lookup->turn = TABLE_TURN_READ;
+        if (lookup->read.frame != NULL) table_lookup_prefetch(lookup);
+        return PROGRESS_WAIT;
+    case TABLE_TURN_READ: break;
     }
-    return PROGRESS_DONE;
+    return lookup->read.stage == IO_DONE ? table_lookup_take(lookup) : PROGRESS_WAIT;
+}
+
+bool table_lookup_is_reading(const struct table_lookup *lookup)
+{
+    return lookup->stage != TABLE_LOOKUP_END && lookup->turn == TABLE_TURN_READ &&
+           lookup->read.stage != IO_DONE;
+}
+
+/* Three steps a block, of at most four, and one more in the last: stages only grow. */
+enum progress table_lookup_advance(struct table_lookup *lookup)
+{
+    enum progress progress = table_lookup_step(lookup);
+    while (progress == PROGRESS_WAIT && !table_lookup_is_reading(lookup)) {
+        progress = table_lookup_step(lookup);
+    }
+    return progress;
 }
 
 void table_lookup_end(struct table_lookup *lookup)

@@ -19,7 +19,15 @@ enum table_lookup_stage {
     TABLE_LOOKUP_FILTER,
     TABLE_LOOKUP_LEAF,
     TABLE_LOOKUP_VALUE,
+    TABLE_LOOKUP_RECORD, /* of the value block: what is around the second guess is being fetched */
     TABLE_LOOKUP_END
+};
+
+/* How near a block is: each leads to the next, with time between them for memory to come. */
+enum table_lookup_turn {
+    TABLE_TURN_NAMED,  /* its place in the cache's index is being fetched */
+    TABLE_TURN_SOUGHT, /* the frame is, if it has one */
+    TABLE_TURN_READ    /* the read was started; if it was cached, what is to be looked at comes */
 };
 
 /* What the table's filter said. */
@@ -30,8 +38,7 @@ enum table_filter_answer {
 };
 
 /* Root, filter block, leaf, value block: one after the other, for each leads to the next. Holds a
- * frame by reference while it needs it: one at a time, but for the next one, which may be taken
- * from the cache within a call before the last one is given back. */
+ * frame by reference while it needs it: one at a time. */
 struct table_lookup {
     const struct table_format *format; /* kept until the end, as is grid */
     struct grid *grid;
@@ -39,13 +46,17 @@ struct table_lookup {
     struct key key;
 
     uint8_t stage;
+    uint8_t turn;   /* enum table_lookup_turn, of the block that the stage is about */
+    uint8_t type;   /* enum block_type, of this block */
     uint8_t filter; /* enum table_filter_answer */
     enum tactus_status status;
     uint64_t record_count;    /* of the root */
     struct table_range range; /* what the parent says of the leaf or value block being read next */
     uint32_t leaf_index;      /* of the leaf, in the root */
+    uint32_t guess;           /* where in the leaf or value block the key may be; below its count */
     uint64_t block;           /* number of the value block, in the table */
-    struct block_reference leaf;            /* likewise, while the filter is asked first */
+    struct block_reference reference;       /* of the block that the stage is about */
+    struct block_reference leaf;            /* of the leaf, while the filter is asked first */
     struct table_filter_range filter_range; /* of the filter block being read */
     uint64_t hash;                          /* of the key, once it is needed */
     struct grid_read read;
@@ -66,6 +77,12 @@ void table_lookup_start(
 /* DONE: lookup->record is the answer, which may be a tombstone. WAIT: grid_wait(), then again.
  * FAILED: lookup->status, and the grid's fault, say why. */
 enum progress table_lookup_advance(struct table_lookup *lookup);
+
+/* The same, but one step only, which leaves time for memory to come: who has many lookups takes a
+ * step of each by turns. WAIT: there are more; table_lookup_is_reading() says whether a read has to
+ * be waited for first. */
+enum progress table_lookup_step(struct table_lookup *lookup);
+bool table_lookup_is_reading(const struct table_lookup *lookup);
 
 /* Drops the frame and gives up a read in flight. At any stage, also of a zeroed one; needed after
  * every start, also after FAILED. */

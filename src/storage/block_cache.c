@@ -31,10 +31,22 @@ static uint32_t frame_index(const struct block_cache *cache, const struct block_
     return (uint32_t)(frame - cache->frames);
 }
 
+/* Heads are atomic for block_cache_prefetch_frame() alone: an index that is out of date is as good
+ * to it as any. */
+static uint32_t head_of(const struct block_cache *cache, uint64_t address)
+{
+    return atomic_load_explicit(&cache->heads[bucket_of(cache, address)], memory_order_relaxed);
+}
+
+static void set_head(struct block_cache *cache, uint64_t address, uint32_t link)
+{
+    atomic_store_explicit(&cache->heads[bucket_of(cache, address)], link, memory_order_relaxed);
+}
+
 /* The findable frame of this address, or NULL. */
 static struct block_frame *lookup(const struct block_cache *cache, uint64_t address)
 {
-    uint32_t link = cache->heads[bucket_of(cache, address)];
+    uint32_t link = head_of(cache, address);
     while (link != 0) { /* ends: each frame is in one chain once */
         struct block_frame *frame = &cache->frames[link - 1];
         if (frame->address == address) return frame;
@@ -47,12 +59,18 @@ static struct block_frame *lookup(const struct block_cache *cache, uint64_t addr
 static void drop(struct block_cache *cache, struct block_frame *frame)
 {
     assert(frame->is_findable);
-    uint32_t *link = &cache->heads[bucket_of(cache, frame->address)];
-    while (*link != frame_index(cache, frame) + 1) { /* ends: the frame is in this chain (C1) */
-        assert(*link != 0);
-        link = &cache->frames[*link - 1].next;
+    const uint32_t own = frame_index(cache, frame) + 1;
+    uint32_t link = head_of(cache, frame->address);
+    if (link == own) {
+        set_head(cache, frame->address, frame->next);
+    } else {
+        assert(link != 0);
+        while (cache->frames[link - 1].next != own) { /* ends: the frame is in this chain (C1) */
+            link = cache->frames[link - 1].next;
+            assert(link != 0);
+        }
+        cache->frames[link - 1].next = frame->next;
     }
-    *link = frame->next;
     frame->next = 0;
     frame->is_findable = false;
 }
@@ -74,7 +92,7 @@ void block_cache_init(
     cache->frames =
         budget_take(budget, frame_count, sizeof *cache->frames, _Alignof(struct block_frame));
     cache->heads = budget_take(
-        budget, UINT64_C(1) << cache->bucket_bits, sizeof *cache->heads, _Alignof(uint32_t)
+        budget, UINT64_C(1) << cache->bucket_bits, sizeof *cache->heads, _Alignof(_Atomic uint32_t)
     );
     uint8_t *data = budget_take(budget, frame_count, block_size, BUDGET_ALIGNMENT);
     if (budget_is_measuring(budget)) return;
@@ -176,6 +194,17 @@ struct block_frame *block_cache_find(
     return frame;
 }
 
+void block_cache_prefetch_head(const struct block_cache *cache, uint64_t address)
+{
+    __builtin_prefetch(&cache->heads[bucket_of(cache, address)]);
+}
+
+void block_cache_prefetch_frame(const struct block_cache *cache, uint64_t address)
+{
+    const uint32_t link = head_of(cache, address);
+    if (link != 0) bytes_prefetch(&cache->frames[link - 1], 1);
+}
+
 /* The frame to fill next. Each turn of the hand takes a chance from every frame that nobody holds,
  * so it ends within CHANCES_MAX + 1 turns, if there is any such frame. */
 static struct block_frame *evict(struct block_cache *cache)
@@ -235,12 +264,11 @@ static void link_in(
     struct block_cache *cache, struct block_frame *frame, uint64_t address, struct checksum checksum
 )
 {
-    uint32_t *head = &cache->heads[bucket_of(cache, address)];
     name(frame, address, checksum);
     frame->chances = CHANCES_NEW;
-    frame->next = *head;
+    frame->next = head_of(cache, address);
     frame->is_findable = true;
-    *head = frame_index(cache, frame) + 1;
+    set_head(cache, address, frame_index(cache, frame) + 1);
     assert_slow((check(cache), true));
 }
 

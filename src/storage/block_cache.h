@@ -71,7 +71,7 @@ static inline void block_frame_note_checked(struct block_frame *frame)
 
 struct block_cache {
     struct block_frame *frames; /* from the budget, like all below */
-    uint32_t *heads;            /* a chain per bucket: index + 1; 0: empty */
+    _Atomic uint32_t *heads;    /* a chain per bucket: index + 1; 0: empty */
     uint32_t frame_count;
     uint32_t bucket_bits;
     uint32_t block_size;
@@ -97,6 +97,11 @@ void block_cache_check(struct block_cache *cache);
 struct block_frame *block_cache_find(
     struct block_cache *cache, uint64_t address, struct checksum checksum
 );
+
+/* Has the CPU fetch what block_cache_find() of this address will look at, without waiting for it:
+ * first its place in the index, then, once that has come, the frame. Hints, without the lock. */
+void block_cache_prefetch_head(const struct block_cache *cache, uint64_t address);
+void block_cache_prefetch_frame(const struct block_cache *cache, uint64_t address);
 
 /* A frame to fill, with one reference; its address is 0, its data whatever it was, its header (the
  * first 128 bytes) zero; it is not checked. Evicts where it must. */

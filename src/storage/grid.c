@@ -320,6 +320,16 @@ static void reads_begin(struct grid *grid)
     }
 }
 
+void grid_prefetch_head(const struct grid *grid, struct block_reference reference)
+{
+    block_cache_prefetch_head(cache_of(grid), reference.address);
+}
+
+void grid_prefetch_frame(const struct grid *grid, struct block_reference reference)
+{
+    block_cache_prefetch_frame(cache_of(grid), reference.address);
+}
+
 void grid_read_start(
     struct grid *grid,
     struct grid_read *read,

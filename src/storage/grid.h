@@ -169,6 +169,12 @@ void grid_read_start(
     uint16_t tree
 );
 
+/* For who has other work to do before he starts a read of this block: the CPU fetches what the
+ * start will look at, without being waited for; the head first, then, some work later, the frame.
+ * Hints: neither has to be called. */
+void grid_prefetch_head(const struct grid *grid, struct block_reference reference);
+void grid_prefetch_frame(const struct grid *grid, struct block_reference reference);
+
 /* Ends the caller's interest: a read in flight is taken from its queue, of a read that is DONE the
  * frame is given back. Fine in any stage, also for a zeroed grid_read that was never started. */
 void grid_read_cancel(struct grid *grid, struct grid_read *read);

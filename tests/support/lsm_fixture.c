@@ -38,7 +38,7 @@ static struct storage_fixture_options storage_options(const struct lsm_fixture_o
         .cache_frames = options->cache_frames,
         .pinned_frames_max = MANIFEST_LOG_FRAMES + compaction_frames(widest, depth_of(options)) +
                              slice_frames(widest) + scan_pool_frames(cursors_of(options)) +
-                             LSM_FIXTURE_LOOKUPS * LOOKUP_FRAMES + 1,
+                             LSM_FIXTURE_LOOKUPS * LOOKUP_FRAMES,
         .read_only = options->overlay_count > 0,
     };
 }

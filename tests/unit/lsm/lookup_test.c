@@ -471,6 +471,51 @@ TEST(lookup, of_several_tables_read_their_blocks_at_the_same_time)
     end();
 }
 
+TEST(lookup, takes_one_step_at_a_time_and_says_when_it_has_to_wait)
+{
+    enum { KEYS = 8, STEPS_MAX = 3 * 4 + 1 };
+    begin();
+    for (uint64_t id = 1; id <= KEYS; id += 1)
+        put(id, id * 10);
+    bar(false);
+    bar(true);
+    lsm_fixture_end(&fixture);
+    lsm_fixture_begin(&fixture, disk, &options); /* with an empty cache */
+    EXPECT(lsm_fixture_open(&fixture) == TACTUS_OK);
+
+    struct grid *grid = &fixture.storage.grid;
+    struct lookup lookups[KEYS];
+    uint64_t records[KEYS][2];
+    for (uint32_t pass = 0; pass < 2; pass += 1) { /* the second one finds everything cached */
+        uint32_t running = KEYS;
+        uint32_t waits = 0;
+        for (uint32_t i = 0; i < KEYS; i += 1) {
+            lookup_init(&lookups[i], &fixture.tree, newest(), key_from_u64(i + 1), records[i]);
+            EXPECT(!lookup_is_reading(&lookups[i]));
+        }
+        for (uint32_t round = 0; running > 0; round += 1) {
+            bool all_reading = true;
+            EXPECT(round < 100);
+            for (uint32_t i = 0; i < KEYS; i += 1) {
+                if (lookups[i].stage == LOOKUP_END) continue;
+                const enum progress progress = lookup_step(&lookups[i]);
+                EXPECT(progress != PROGRESS_FAILED);
+                running -= progress == PROGRESS_DONE;
+                all_reading &= lookup_is_reading(&lookups[i]);
+            }
+            if (pass == 1) EXPECT(running == (round + 1 < STEPS_MAX ? KEYS : 0));
+            if (running == 0 || !all_reading) continue;
+            EXPECT(grid->reads_in_flight == 1); /* one block, for all of them */
+            grid_wait(grid);
+            waits += 1;
+        }
+        EXPECT(waits == (pass == 0 ? 4 : 0));
+        for (uint32_t i = 0; i < KEYS; i += 1)
+            EXPECT(lookups[i].answer == LOOKUP_FOUND && records[i][1] == (i + 1) * 10);
+    }
+    end();
+}
+
 TEST(lookup, may_be_cancelled_while_it_waits)
 {
     begin();

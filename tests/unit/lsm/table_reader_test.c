@@ -107,6 +107,38 @@ TEST(table_reader, a_lookup_may_be_ended_at_any_stage)
     table_fixture_end(&fixture);
 }
 
+/* Of a key that is there, once its blocks are all cached: three steps a block, and one more. */
+static void expect_ends_after_any_step(uint32_t blocks)
+{
+    struct table_lookup lookup;
+    uint8_t record[128];
+    bool found;
+    EXPECT(table_fixture_lookup(&fixture, &info, key_of(4000), record, &found) == PROGRESS_DONE);
+    EXPECT(found);
+    const uint32_t all = 3 * blocks + 1;
+    for (uint32_t steps = 0; steps <= all; steps += 1) {
+        const uint64_t cached = fixture.storage.grid.statistics.reads_cached;
+        table_lookup_start(&lookup, &fixture.format, &fixture.storage.grid, &info, key_of(4000));
+        for (uint32_t step = 1; step <= steps; step += 1) {
+            EXPECT(table_lookup_step(&lookup) == (step == all ? PROGRESS_DONE : PROGRESS_WAIT));
+            EXPECT(!table_lookup_is_reading(&lookup));
+            EXPECT(fixture.storage.grid.cache.pinned_count <= 1);
+        }
+        EXPECT((lookup.record != NULL) == (steps == all));
+        if (steps == all) EXPECT(table_lookup_step(&lookup) == PROGRESS_DONE); /* and remains so */
+        EXPECT(fixture.storage.grid.statistics.reads_cached - cached == (steps + 1) / 3);
+        table_lookup_end(&lookup);
+        EXPECT(fixture.storage.grid.cache.pinned_count == 0);
+    }
+}
+
+TEST(table_reader, a_lookup_goes_by_steps_and_may_be_ended_after_any)
+{
+    begin();
+    expect_ends_after_any_step(3);
+    table_fixture_end(&fixture);
+}
+
 TEST(table_reader, a_descending_cursor_finds_the_block_before_a_leaf)
 {
     begin();
@@ -494,7 +526,8 @@ TEST(table_reader, a_key_that_is_there_passes_its_filter)
 TEST(table_reader, a_lookup_with_a_filter_may_be_ended_at_any_stage)
 {
     begin_ids();
-    expect_ends_at_any_stage(4); /* the filter block, too */
+    expect_ends_after_any_step(4); /* the filter block, too */
+    expect_ends_at_any_stage(4);
     table_fixture_end(&fixture);
 }
 
