@@ -10,7 +10,7 @@ help:
 	@echo 'make demo           the whole path on real data: plan, create, import, ask, verify'
 	@echo 'make test           build with all checks on, and run every test'
 	@echo 'make bench          measure the workloads and an import, in about a minute'
-	@echo 'make bench-compare  the workloads at full size, beside RocksDB: OBJECTS=10000000'
+	@echo 'make bench-compare  the workloads at full size, beside RocksDB and SQLite: OBJECTS=10000000'
 	@echo 'make bench-peers    install the engines that bench-compare runs beside Tactus'
 	@echo 'make release        build the library and the command, in $(BUILD)/release'
 	@echo 'make install        install them under PREFIX, $(PREFIX)'

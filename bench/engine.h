@@ -25,6 +25,18 @@ __attribute__((format(printf, 3, 4))) bool bench_fail(
 
 enum bench_workload { BENCH_LEDGER = 0, BENCH_SMALL };
 
+/* How the reads find the cache: as large as all there is, or a quarter of it. */
+enum bench_reading { READING_CACHED = 0, READING_LARGE, READING_COUNT };
+enum { BENCH_READ_CACHED = 1 << READING_CACHED, BENCH_READ_LARGE = 1 << READING_LARGE };
+
+enum { BENCH_NEWEST = 100 /* objects that a question asks for, at most */ };
+
+/* The newest BENCH_NEWEST objects of an account, newest first. */
+struct bench_question {
+    uint32_t debit;
+    uint32_t code; /* and of this code; 0: of any */
+};
+
 struct bench_settings {
     enum bench_workload workload;
     uint64_t seed;
@@ -35,7 +47,10 @@ struct bench_settings {
     uint64_t budget_bytes;     /* memory of an engine, all told; 0: what Tactus takes by `create`
                                   and `open` */
     uint32_t peer_buffers; /* parts of RocksDB's write buffers: few write less, many are quicker */
-    const char *path;      /* of the data file; an engine adds its suffix. Borrowed */
+    uint32_t readings;     /* BENCH_READ_CACHED and so on; 0: no reads are timed */
+    uint32_t read_seconds; /* for which each kind of read is asked; twice, to warm up */
+    uint64_t read_questions; /* at most so many each time */
+    const char *path;        /* of the data file; an engine adds its suffix. Borrowed */
     struct tactus_create_options create;
     struct tactus_open_options open; /* its sync holds for every engine */
 
@@ -52,8 +67,8 @@ struct bench_figures {
     uint64_t journal_bytes;   /* in the file, whatever is in it */
     uint64_t bytes_journal;   /* written by this process */
     uint64_t bytes_grid;
-    uint64_t blocks_read;
-    uint64_t blocks_cached;
+    uint64_t blocks_read;   /* by this process, as are the next */
+    uint64_t blocks_cached; /* that its own cache had */
     uint64_t compactions;
     uint64_t checkpoints;
     double stall_seconds; /* for which writes were held back */
@@ -86,6 +101,22 @@ struct bench_engine {
       const struct tactus_u128 *ids,
       uint32_t count,
       struct bench_object *objects,
+      struct bench_failure *failure);
+    /* Opens what was closed, for reads alone. What it may cache is the engine's whole, and with
+     * `direct` nothing is to come out of the page cache beside it. */
+    bool (*reopen
+    )(const struct bench_settings *settings,
+      const char *path,
+      uint64_t cache_bytes,
+      bool direct,
+      void **store,
+      struct bench_failure *failure);
+    /* The answer, up to BENCH_NEWEST objects. */
+    bool (*ask
+    )(void *store,
+      const struct bench_question *question,
+      struct bench_object *objects,
+      uint32_t *count,
       struct bench_failure *failure);
     /* Calls `visit` for every object by ascending timestamp until it answers false. */
     bool (*scan

@@ -1,4 +1,5 @@
 /* Tactus behind the interface, from its public header alone. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "bench/engine.h"
@@ -9,6 +10,8 @@ struct tactus_store {
     tactus_db *db;
     const tactus_collection *collection;
     tactus_query *all;
+    tactus_query *newest; /* by debit */
+    tactus_query *two;    /* by debit and code */
     struct tactus_plan plan;
     struct bench_object scanned[SCAN_OBJECTS];
 };
@@ -25,24 +28,69 @@ static bool failed(
     return bench_fail(failure, status, "%s: %s", what, words);
 }
 
+static bool file_failed(
+    const char *path,
+    enum tactus_status status,
+    const struct tactus_error *error,
+    struct bench_failure *failure
+)
+{
+    const char *words = error->text[0] != 0 ? error->text : tactus_status_text(status);
+    return bench_fail(failure, status, "%s: %s", path, words);
+}
+
 static bool store_open(
     struct tactus_store *store,
-    const struct bench_settings *settings,
+    const struct tactus_open_options *options,
     const char *path,
     struct bench_failure *failure
 )
 {
     struct tactus_error error = {0};
-    enum tactus_status status = tactus_create(path, OBJECT_SCHEMA, &settings->create, &error);
-    if (status == TACTUS_OK) status = tactus_open(path, &settings->open, &error, &store->db);
-    if (status != TACTUS_OK) {
-        const char *words = error.text[0] != 0 ? error.text : tactus_status_text(status);
-        return bench_fail(failure, status, "%s: %s", path, words);
-    }
+    enum tactus_status status = tactus_open(path, options, &error, &store->db);
+    if (status != TACTUS_OK) return file_failed(path, status, &error, failure);
     status = tactus_collection_find(store->db, OBJECT_COLLECTION, 0, &store->collection);
     if (status != TACTUS_OK) return failed(store, OBJECT_COLLECTION, status, failure);
-    status = tactus_prepare(store->db, store->collection, NULL, NULL, &store->all);
+
+    tactus_db *db = store->db;
+    const tactus_collection *entries = store->collection;
+    status = tactus_prepare(db, entries, NULL, NULL, &store->all);
+    if (status == TACTUS_OK) {
+        status = tactus_prepare(db, entries, "debit = ?1", "-timestamp", &store->newest);
+    }
+    if (status == TACTUS_OK) {
+        status = tactus_prepare(db, entries, "debit = ?1 and code = ?2", "-timestamp", &store->two);
+    }
     return status == TACTUS_OK || failed(store, "query", status, failure);
+}
+
+static enum tactus_status store_close(struct tactus_store *store)
+{
+    tactus_query_close(store->all);
+    tactus_query_close(store->newest);
+    tactus_query_close(store->two);
+    const enum tactus_status status = tactus_close(store->db);
+    free(store);
+    return status;
+}
+
+static bool open_file(
+    const struct bench_settings *settings,
+    const struct tactus_open_options *options,
+    const char *path,
+    void **store,
+    struct bench_failure *failure
+)
+{
+    struct tactus_store *opened = calloc(1, sizeof *opened);
+    if (opened == NULL) return bench_fail(failure, TACTUS_IO, "tactus: there is no memory");
+    opened->plan = settings->plan;
+    if (!store_open(opened, options, path, failure)) {
+        (void)store_close(opened);
+        return false;
+    }
+    *store = opened;
+    return true;
 }
 
 static bool engine_open(
@@ -52,17 +100,25 @@ static bool engine_open(
     struct bench_failure *failure
 )
 {
-    struct tactus_store *opened = calloc(1, sizeof *opened);
-    if (opened == NULL) return bench_fail(failure, TACTUS_IO, "tactus: there is no memory");
-    opened->plan = settings->plan;
-    if (!store_open(opened, settings, path, failure)) {
-        tactus_query_close(opened->all);
-        (void)tactus_close(opened->db);
-        free(opened);
-        return false;
-    }
-    *store = opened;
-    return true;
+    struct tactus_error error = {0};
+    const enum tactus_status status = tactus_create(path, OBJECT_SCHEMA, &settings->create, &error);
+    if (status != TACTUS_OK) return file_failed(path, status, &error, failure);
+    return open_file(settings, &settings->open, path, store, failure);
+}
+
+static bool engine_reopen(
+    const struct bench_settings *settings,
+    const char *path,
+    uint64_t cache_bytes,
+    bool direct,
+    void **store,
+    struct bench_failure *failure
+)
+{
+    (void)direct; /* always */
+    struct tactus_open_options options = settings->open;
+    options.cache_bytes = cache_bytes;
+    return open_file(settings, &options, path, store, failure);
 }
 
 typedef enum tactus_status (*change_fn
@@ -143,6 +199,36 @@ static bool engine_get(
     return true;
 }
 
+static enum tactus_status bind_number(tactus_query *query, uint32_t parameter, uint32_t value)
+{
+    char text[16];
+    (void)snprintf(text, sizeof text, "%u", value);
+    return tactus_bind(query, parameter, text);
+}
+
+static bool engine_ask(
+    void *store,
+    const struct bench_question *question,
+    struct bench_object *objects,
+    uint32_t *count,
+    struct bench_failure *failure
+)
+{
+    struct tactus_store *self = store;
+    tactus_query *query = question->code == 0 ? self->newest : self->two;
+    enum tactus_status status = bind_number(query, 1, question->debit);
+    if (status == TACTUS_OK && question->code != 0) status = bind_number(query, 2, question->code);
+    if (status == TACTUS_OK) status = tactus_run(query, tactus_latest(self->db), NULL);
+    *count = 0;
+    while (status == TACTUS_OK && *count < BENCH_NEWEST) {
+        uint32_t some = 0;
+        status = tactus_next(query, objects + *count, BENCH_NEWEST - *count, &some);
+        if (status == TACTUS_OK && some == 0) return true;
+        *count += some;
+    }
+    return status == TACTUS_OK || failed(self, "query", status, failure);
+}
+
 static bool engine_scan(
     void *store,
     bool (*visit)(void *context, const struct bench_object *object),
@@ -185,10 +271,7 @@ static void engine_figures(void *store, struct bench_figures *figures)
 
 static bool engine_close(void *store, struct bench_failure *failure)
 {
-    struct tactus_store *self = store;
-    tactus_query_close(self->all);
-    const enum tactus_status status = tactus_close(self->db);
-    free(self);
+    const enum tactus_status status = store_close(store);
     if (status == TACTUS_OK) return true;
     return bench_fail(failure, status, "close: %s", tactus_status_text(status));
 }
@@ -201,6 +284,8 @@ const struct bench_engine bench_engine_tactus = {
     .overwrite = engine_overwrite,
     .checkpoint = engine_checkpoint,
     .get = engine_get,
+    .reopen = engine_reopen,
+    .ask = engine_ask,
     .scan = engine_scan,
     .figures = engine_figures,
     .close = engine_close,

@@ -22,7 +22,7 @@ struct run {
     struct zipf zipf;
     struct bench_object *objects; /* owned: a transaction's */
     uint16_t *versions;           /* owned, by number; NULL where nothing is overwritten */
-    uint64_t inserted;            /* objects that are there: numbers below it */
+    struct object_set set;        /* what is there */
     uint64_t done;                /* inserted and overwritten */
     uint64_t random;              /* state: which objects are overwritten, which are read back */
 };
@@ -42,7 +42,11 @@ bool bench_fail(struct bench_failure *failure, enum tactus_status status, const 
 void bench_settings_default(struct bench_settings *settings)
 {
     *settings = (struct bench_settings
-    ){.seed = 1, .object_count = 1000000, .peer_buffers = BENCH_PEER_BUFFERS};
+    ){.seed = 1,
+      .object_count = 1000000,
+      .peer_buffers = BENCH_PEER_BUFFERS,
+      .read_seconds = BENCH_READ_SECONDS,
+      .read_questions = UINT64_MAX};
     tactus_create_options_default(&settings->create);
     tactus_open_options_default(&settings->open);
     settings->create.memory_bytes = (uint64_t)256 << 20;
@@ -152,10 +156,10 @@ static bool transaction(
 {
     const struct bench_settings *settings = run->settings;
     for (uint32_t i = 0; i < count; i += 1) {
-        uint64_t number = run->inserted + i;
+        uint64_t number = run->set.count + i;
         uint32_t version = 0;
         if (overwrite) {
-            number = draw_below(&run->random, run->inserted);
+            number = draw_below(&run->random, run->set.count);
             run->versions[number] += 1;
             version = run->versions[number];
         }
@@ -174,7 +178,7 @@ static bool transaction(
     phase->objects += count;
     phase->transactions += 1;
     run->done += count;
-    if (!overwrite) run->inserted += count;
+    if (!overwrite) run->set.count += count;
     if (settings->progress != NULL) settings->progress(run->done);
 
     const uint64_t every = settings->checkpoint_every;
@@ -231,7 +235,7 @@ static bool overwrite_all(struct run *run)
     bool good = volume_end(run, process_clock_ns());
     for (uint32_t i = 0; good && i < settings->volumes && !is_interrupted(run); i += 1) {
         const uint64_t begin_ns = process_clock_ns();
-        good = transactions(run, PHASE_OVERWRITE, run->inserted, settings->transaction) &&
+        good = transactions(run, PHASE_OVERWRITE, run->set.count, settings->transaction) &&
                volume_end(run, begin_ns);
     }
     return good;
@@ -268,17 +272,10 @@ static bool fill(struct run *run)
 
 /* ---- What comes back ------------------------------------------------------------------------ */
 
-static void expected(const struct run *run, uint64_t number, struct bench_object *object)
-{
-    const uint32_t version = run->versions != NULL ? run->versions[number] : 0;
-    object_make(&run->zipf, run->settings->seed, number, version, object);
-    object->timestamp = number + 1;
-}
-
 static bool is_expected(struct run *run, uint64_t number, const struct bench_object *object)
 {
     struct bench_object wanted;
-    expected(run, number, &wanted);
+    object_expected(&run->set, number, &wanted);
     if (memcmp(object, &wanted, sizeof wanted) == 0) return true;
     return bench_fail(
         run->failure,
@@ -293,7 +290,7 @@ static bool visit(void *context, const struct bench_object *object)
 {
     struct run *run = context;
     const uint64_t number = run->result->scanned;
-    if (number >= run->inserted || !is_expected(run, number, object)) return false;
+    if (number >= run->set.count || !is_expected(run, number, object)) return false;
     run->result->scanned += 1;
     return true;
 }
@@ -305,14 +302,14 @@ static bool check_scan(struct run *run)
     if (!run->engine->scan(run->store, visit, run, run->failure)) return false;
     result->scan_seconds = (double)(process_clock_ns() - begin_ns) / 1e9;
     if (run->failure->status != TACTUS_OK) return false;
-    if (result->scanned == run->inserted) return true;
+    if (result->scanned == run->set.count) return true;
     return bench_fail(
         run->failure,
         TACTUS_CORRUPT,
         "%s: %llu objects came back of %llu",
         run->engine->name,
         (unsigned long long)result->scanned,
-        (unsigned long long)run->inserted
+        (unsigned long long)run->set.count
     );
 }
 
@@ -323,12 +320,12 @@ static bool check_get(struct run *run, bool absent, uint64_t *checked, double *s
     struct tactus_u128 ids[GET_BATCH];
     uint64_t numbers[GET_BATCH];
     struct bench_object objects[GET_BATCH];
-    const uint64_t wanted = run->inserted < BENCH_CHECKED_MAX ? run->inserted : BENCH_CHECKED_MAX;
+    const uint64_t wanted = run->set.count < BENCH_CHECKED_MAX ? run->set.count : BENCH_CHECKED_MAX;
     while (*checked < wanted) {
         const uint64_t left = wanted - *checked;
         const uint32_t count = left < GET_BATCH ? (uint32_t)left : GET_BATCH;
         for (uint32_t i = 0; i < count; i += 1) {
-            numbers[i] = draw_below(&run->random, run->inserted) + (absent ? run->inserted : 0);
+            numbers[i] = draw_below(&run->random, run->set.count) + (absent ? run->set.count : 0);
             ids[i] = object_id(run->settings->seed, numbers[i]);
         }
         const uint64_t begin_ns = process_clock_ns();
@@ -378,6 +375,8 @@ static bool run_open(struct run *run)
         return bench_fail(run->failure, TACTUS_IO, "objects: there is no memory");
     }
     zipf_init(&run->zipf);
+    run->set =
+        (struct object_set){.zipf = &run->zipf, .seed = settings->seed, .versions = run->versions};
     run->random = settings->seed;
     const uint64_t begin_ns = process_clock_ns();
     if (!run->engine->open(settings, run->path, &run->store, run->failure)) return false;
@@ -393,6 +392,34 @@ static void run_close(struct run *run)
     run->result->close_seconds = (double)(process_clock_ns() - begin_ns) / 1e9;
     run->result->file = process_file_bytes(run->path);
     if (!closed && run->failure->status == TACTUS_OK) *run->failure = failure;
+}
+
+/* The readings that were asked for; all have to come to the same answers. */
+static void read_back(struct run *run)
+{
+    struct bench_result *result = run->result;
+    bool good = true;
+    bool any = false;
+    for (uint32_t i = 0; i < READING_COUNT && good && !is_interrupted(run); i += 1) {
+        if ((run->settings->readings & (1u << i)) == 0) continue;
+        const struct bench_reads_options options = {
+            .engine = run->engine,
+            .settings = run->settings,
+            .path = run->path,
+            .set = run->set,
+            .reading = i,
+        };
+        uint64_t answers = 0;
+        good = bench_reads_run(&options, &result->reads[i], &answers, run->failure);
+        if (good && any && answers != result->answers && !is_interrupted(run)) {
+            good = bench_fail(
+                run->failure, TACTUS_CORRUPT, "%s: two answers to the same", run->engine->name
+            );
+        }
+        result->answers = answers;
+        any = true;
+    }
+    result->interrupted = is_interrupted(run);
 }
 
 void bench_run(
@@ -416,6 +443,7 @@ void bench_run(
         run_close(&run);
     }
     result->peak_rss = process_peak_rss();
+    if (result->failure.status == TACTUS_OK && !result->interrupted) read_back(&run);
     free(run.objects);
     free(run.versions);
 }

@@ -5,7 +5,9 @@
  *   small    transactions of one object (or a few), and then full ones to compare them with
  *
  * With `volumes`, objects drawn at random are then overwritten, as many times as were inserted for
- * each volume, and after each volume a checkpoint shows what the file takes. */
+ * each volume, and after each volume a checkpoint shows what the file takes.
+ *
+ * Last of all come reads, where they were asked for: bench/reads.h. */
 #ifndef TACTUS_BENCH_LEDGER_H
 #define TACTUS_BENCH_LEDGER_H
 
@@ -15,6 +17,7 @@
 #include "bench/engine.h"
 #include "bench/latencies.h"
 #include "bench/process.h"
+#include "bench/reads.h"
 
 enum {
     BENCH_SECONDS_MAX = 1 << 14, /* of throughput by second: four and a half hours */
@@ -65,8 +68,8 @@ struct bench_result {
     uint64_t device_read;
     struct bench_figures figures; /* after the settling */
     struct file_bytes file;       /* after the close */
-    uint64_t peak_rss;
-    uint64_t plan_bytes; /* the memory that it was to take */
+    uint64_t peak_rss;            /* before the reads: their caches are of another size */
+    uint64_t plan_bytes;          /* the memory that it was to take */
 
     uint64_t scanned; /* all objects, each compared with what it should be */
     double scan_seconds;
@@ -74,6 +77,9 @@ struct bench_result {
     double get_seconds;
     uint64_t absent; /* ids that were never inserted */
     double absent_seconds;
+
+    struct bench_reads reads[READING_COUNT];
+    uint64_t answers; /* checksum: engines that agree have the same */
 };
 
 /* The defaults: 1,000,000 objects, --memory 256M. */

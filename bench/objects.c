@@ -109,3 +109,10 @@ void object_make(
     object->user128.low = draw_u64(&state);
     object->user128.high = draw_u64(&state);
 }
+
+void object_expected(const struct object_set *set, uint64_t number, struct bench_object *object)
+{
+    const uint32_t version = set->versions != NULL ? set->versions[number] : 0;
+    object_make(set->zipf, set->seed, number, version, object);
+    object->timestamp = number + 1;
+}

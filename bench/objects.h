@@ -87,4 +87,15 @@ void object_make(
     struct bench_object *object
 );
 
+/* The objects that an engine was given: numbers below `count`. All borrowed. */
+struct object_set {
+    const struct zipf *zipf;
+    uint64_t seed;
+    uint64_t count;
+    const uint16_t *versions; /* by number; NULL: all are as they were inserted */
+};
+
+/* The object of a number as the engine has to give it back, its timestamp included. */
+void object_expected(const struct object_set *set, uint64_t number, struct bench_object *object);
+
 #endif

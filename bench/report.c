@@ -6,6 +6,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "bench/report_reads.h"
+
 static const double SLOW_SHARE = 0.6; /* of the median second */
 static const double MIB = 1024.0 * 1024.0;
 
@@ -262,8 +264,7 @@ static void measure(const struct bench_result *result, double *values)
 
 /* ---- As a table ----------------------------------------------------------------------------- */
 
-/* 1234567.8 as "1,234,567.8". */
-static void number_text(double value, int decimals, char *text, size_t size)
+void bench_number_text(double value, int decimals, char *text, size_t size)
 {
     char plain[CELL_SIZE];
     if (isnan(value)) {
@@ -299,8 +300,8 @@ static void print_head(FILE *stream, const struct bench_settings *settings)
     (void)uname(&system);
     char count[CELL_SIZE];
     char memory[CELL_SIZE];
-    number_text((double)settings->object_count, 0, count, sizeof count);
-    number_text((double)settings->budget_bytes / MIB, 0, memory, sizeof memory);
+    bench_number_text((double)settings->object_count, 0, count, sizeof count);
+    bench_number_text((double)settings->budget_bytes / MIB, 0, memory, sizeof memory);
     const uint32_t version = tactus_version();
     (void)fprintf(
         stream,
@@ -340,7 +341,9 @@ static void print_metrics(FILE *stream, const struct bench_result *results, uint
         for (uint32_t i = 0; i < count; i += 1) {
             char text[CELL_SIZE];
             const double scale = metrics[metric].unit == BYTES ? MIB : 1;
-            number_text(values[i][metric] / scale, metrics[metric].decimals, text, sizeof text);
+            bench_number_text(
+                values[i][metric] / scale, metrics[metric].decimals, text, sizeof text
+            );
             (void)fprintf(stream, " %14s", text);
         }
         (void)fprintf(stream, "\n");
@@ -380,7 +383,9 @@ static void print_volumes(FILE *stream, const struct bench_result *result)
         const uint64_t journal = volume->figures.journal_bytes;
         const double blocks = (double)(volume->file.length - (journal == UINT64_MAX ? 0 : journal));
         char released[CELL_SIZE];
-        number_text(figure(volume->figures.released_bytes) / MIB, 1, released, sizeof released);
+        bench_number_text(
+            figure(volume->figures.released_bytes) / MIB, 1, released, sizeof released
+        );
         (void)fprintf(
             stream,
             "%8u %10.2f %14.1f %8.3f %12s %10.1f %14.3f\n",
@@ -404,6 +409,7 @@ void bench_report_table(
 {
     print_head(stream, settings);
     print_metrics(stream, results, result_count);
+    bench_report_reads_table(stream, results, result_count);
     for (uint32_t i = 0; i < result_count; i += 1)
         print_seconds(stream, &results[i]);
     for (uint32_t i = 0; i < result_count; i += 1)
@@ -472,5 +478,6 @@ void bench_report_json(
         (void)fprintf(stream, "%s%.0f", i == 0 ? "" : ",", insert->by_second[i]);
     (void)fprintf(stream, "]");
     json_volumes(stream, result);
+    bench_report_reads_json(stream, result);
     (void)fprintf(stream, "}\n");
 }

@@ -18,6 +18,9 @@ void bench_report_json(
     FILE *stream, const struct bench_settings *settings, const struct bench_result *result
 );
 
+/* 1234567.8 as "1,234,567.8", "-" for what is NAN. */
+void bench_number_text(double value, int decimals, char *text, size_t size);
+
 /* Of the seconds of a phase: the median's objects, the least, and how many have less than 0.6 of
  * the median. All 0 where there is no whole second. */
 struct bench_seconds {

@@ -82,6 +82,23 @@ static int read_counts(const struct arguments *arguments, struct bench_settings 
     return code;
 }
 
+static int read_reads(const struct arguments *arguments, struct bench_settings *settings)
+{
+    static const char *const choices[] = {"none", "cached", "large", "both", NULL};
+    static const uint32_t readings[] = {
+        0, BENCH_READ_CACHED, BENCH_READ_LARGE, BENCH_READ_CACHED | BENCH_READ_LARGE};
+    int choice = 0;
+    uint64_t seconds = settings->read_seconds;
+    int code = arguments_choice(arguments, "reads", choices, &choice);
+    if (code == EXIT_OK) code = read_count(arguments, "seconds", 3600, &seconds);
+    if (code == EXIT_OK) {
+        code = read_count(arguments, "questions", UINT64_MAX, &settings->read_questions);
+    }
+    settings->readings = readings[choice];
+    settings->read_seconds = (uint32_t)seconds;
+    return code;
+}
+
 static int read_file_options(const struct arguments *arguments, struct bench_settings *settings)
 {
     static const char *const sync_choices[] = {"commit", "interval", "none", NULL};
@@ -98,6 +115,47 @@ static int read_file_options(const struct arguments *arguments, struct bench_set
     return code;
 }
 
+/* "NAME or NAME or all" of the engines. */
+static const char *engine_choices(
+    const struct bench_engine *const *engines, char *text, size_t size
+)
+{
+    size_t used = 0;
+    text[0] = 0;
+    for (uint32_t i = 0; engines[i] != NULL && used < size; i += 1) {
+        used += (size_t)snprintf(text + used, size - used, "%s, ", engines[i]->name);
+    }
+    if (used < size) (void)snprintf(text + used, size - used, "or all");
+    return text;
+}
+
+static const struct bench_engine *find_engine(
+    const struct bench_engine *const *engines, const char *name, size_t length
+)
+{
+    for (uint32_t i = 0; engines[i] != NULL; i += 1) {
+        const char *known = engines[i]->name;
+        if (strlen(known) == length && memcmp(known, name, length) == 0) return engines[i];
+    }
+    return NULL;
+}
+
+static bool is_chosen(const struct bench *bench, const struct bench_engine *engine)
+{
+    for (uint32_t i = 0; i < bench->engine_count; i += 1) {
+        if (bench->engines[i] == engine) return true;
+    }
+    return false;
+}
+
+static void choose_engine(struct bench *bench, const struct bench_engine *engine)
+{
+    if (is_chosen(bench, engine) || bench->engine_count == ENGINES_MAX) return;
+    bench->engines[bench->engine_count] = engine;
+    bench->engine_count += 1;
+}
+
+/* --engine: names with commas between them. */
 static int choose_engines(
     struct bench *bench,
     const struct arguments *arguments,
@@ -106,21 +164,29 @@ static int choose_engines(
 {
     const char *wanted = arguments_value(arguments, "engine");
     if (wanted == NULL) wanted = engines[0]->name;
-    const bool all = strcmp(wanted, "both") == 0 && engines[1] != NULL;
-    for (uint32_t i = 0; engines[i] != NULL && bench->engine_count < ENGINES_MAX; i += 1) {
-        if (!all && strcmp(engines[i]->name, wanted) != 0) continue;
-        bench->engines[bench->engine_count] = engines[i];
-        bench->engine_count += 1;
+    const bool all = strcmp(wanted, "all") == 0;
+    for (uint32_t i = 0; all && engines[i] != NULL; i += 1)
+        choose_engine(bench, engines[i]);
+    if (all) return EXIT_OK;
+
+    for (const char *name = wanted; name != NULL;) {
+        const size_t length = strcspn(name, ",");
+        const struct bench_engine *engine = find_engine(engines, name, length);
+        char choices[100];
+        if (engine == NULL) {
+            return complain_usage(
+                "bench",
+                "--engine '%.*s' is not %s%s",
+                (int)length,
+                name,
+                engine_choices(engines, choices, sizeof choices),
+                engines[1] == NULL ? "; 'make bench-compare' has others" : ""
+            );
+        }
+        choose_engine(bench, engine);
+        name = name[length] == ',' ? name + length + 1 : NULL;
     }
-    if (bench->engine_count > 0) return EXIT_OK;
-    if (engines[1] == NULL) {
-        return complain_usage(
-            "bench", "--engine '%s' is not built in, tactus is; 'make bench-compare' has it", wanted
-        );
-    }
-    return complain_usage(
-        "bench", "--engine '%s' is not %s, %s or both", wanted, engines[0]->name, engines[1]->name
-    );
+    return EXIT_OK;
 }
 
 static int read_options(
@@ -135,6 +201,7 @@ static int read_options(
     int code = arguments_choice(arguments, "format", formats, &format);
     if (code == EXIT_OK) code = read_workload(arguments, &bench->settings);
     if (code == EXIT_OK) code = read_counts(arguments, &bench->settings);
+    if (code == EXIT_OK) code = read_reads(arguments, &bench->settings);
     if (code == EXIT_OK) code = read_file_options(arguments, &bench->settings);
     if (code == EXIT_OK) code = choose_engines(bench, arguments, engines);
     if (code != EXIT_OK) return code;
@@ -205,20 +272,39 @@ static int run_engines(struct bench *bench)
     return EXIT_OK;
 }
 
+/* Engines that were asked the same have the same answers. */
+static int compare_answers(const struct bench *bench)
+{
+    for (uint32_t i = 1; i < bench->engine_count; i += 1) {
+        const struct bench_result *first = &bench->results[0];
+        const struct bench_result *result = &bench->results[i];
+        if (result->answers == first->answers) continue;
+        return complain(
+            exit_code_of(TACTUS_CORRUPT),
+            "bench: %s and %s answer differently: %016llx and %016llx",
+            first->engine,
+            result->engine,
+            (unsigned long long)first->answers,
+            (unsigned long long)result->answers
+        );
+    }
+    return EXIT_OK;
+}
+
 static int run_bench(struct bench *bench)
 {
     bench->results = calloc(bench->engine_count, sizeof *bench->results);
     if (bench->results == NULL) return complain_system("results", "free some memory");
     interrupt_catch();
-    const int code = run_engines(bench);
+    int code = run_engines(bench);
     if (code != EXIT_OK) return code;
     if (!bench->json) {
         bench_report_table(stdout, &bench->settings, bench->results, bench->engine_count);
-        return output_flush();
     }
-    for (uint32_t i = 0; i < bench->engine_count; i += 1)
+    for (uint32_t i = 0; bench->json && i < bench->engine_count; i += 1)
         bench_report_json(stdout, &bench->settings, &bench->results[i]);
-    return output_flush();
+    code = output_flush();
+    return code == EXIT_OK ? compare_answers(bench) : code;
 }
 
 int bench_command(const struct arguments *arguments, const struct bench_engine *const *engines)
@@ -247,6 +333,9 @@ static const struct option options[] = {
     {"seed", OPTION_VALUE},
     {"file", OPTION_VALUE},
     {"engine", OPTION_VALUE},
+    {"reads", OPTION_VALUE},
+    {"seconds", OPTION_VALUE},
+    {"questions", OPTION_VALUE},
     {"budget", OPTION_VALUE},
     {"peer-buffers", OPTION_VALUE},
     {"memory", OPTION_VALUE},
@@ -281,9 +370,17 @@ const struct command command_bench = {
         "  --seed N             of the objects, which are the same for the same seed (1)\n"
         "  --file PATH          where the file is made, and stays; without it, in a folder under\n"
         "                       TMPDIR or /tmp, which is removed\n"
-        "  --engine NAME        tactus; the program tactus-bench ('make bench-compare') has "
-        "rocksdb,\n"
-        "                       too, and both: one after the other, a process each\n"
+        "  --reads none|cached|large|both  then times reads: by id, of the newest 100 of an "
+        "account,\n"
+        "                       of two conditions, of all; all of it cached, or four times as "
+        "much as\n"
+        "                       the cache holds (none)\n"
+        "  --seconds N          for which each kind of read is asked, and as long before, to warm "
+        "up (2)\n"
+        "  --questions N        at most so many each time\n"
+        "  --engine NAME,...    tactus; the program tactus-bench ('make bench-compare') has "
+        "rocksdb\n"
+        "                       and sqlite, too, and all: one after the other, a process each\n"
         "  --budget SIZE        memory of an engine, all told: Tactus gives what is left of it to\n"
         "                       the cache (what --memory and --cache come to)\n"
         "  --peer-buffers N     parts of RocksDB's write buffers, 2 to 64: many are quicker, few "

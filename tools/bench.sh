@@ -26,24 +26,24 @@ workload() {
 }
 
 if [ "$compare" = yes ]; then
-    both=("${TACTUS_BENCH:-build/bench/bench/peers/tactus-bench}")
-    share=(--engine both --budget 1G)
+    peers=("${TACTUS_BENCH:-build/bench/bench/peers/tactus-bench}")
+    share=(--engine tactus,rocksdb --budget 1G)
     objects=${OBJECTS:-10000000}
-    for sync in none commit; do
-        workload "${both[@]}" ledger "${share[@]}" --objects "$objects" --sync "$sync"
-    done
+    workload "${peers[@]}" ledger --engine all --budget 1G --objects "$objects" \
+        --reads both --seconds 5
+    workload "${peers[@]}" ledger "${share[@]}" --objects "$objects" --sync commit
     # The setting with which RocksDB writes least, where the other is the one that is quickest.
-    workload "${both[@]}" ledger --engine rocksdb --budget 1G --objects "$objects" --peer-buffers 3
+    workload "${peers[@]}" ledger --engine rocksdb --budget 1G --objects "$objects" --peer-buffers 3
     for transaction in 1 100; do
-        workload "${both[@]}" small "${share[@]}" --objects "$((objects / 20))" \
+        workload "${peers[@]}" small "${share[@]}" --objects "$((objects / 20))" \
             --transaction "$transaction"
     done
-    workload "${both[@]}" small "${share[@]}" --objects "$((objects / 200))" --sync commit
+    workload "${peers[@]}" small "${share[@]}" --objects "$((objects / 200))" --sync commit
     exit 0
 fi
 
 tactus=${TACTUS:-build/release/cli/tactus}
-workload "$tactus" bench ledger --objects 1000000
+workload "$tactus" bench ledger --objects 1000000 --reads both --seconds 1
 workload "$tactus" bench ledger --objects 1000000 --sync commit
 workload "$tactus" bench small --objects 100000
 workload "$tactus" bench small --objects 500000 --transaction 100

@@ -42,6 +42,7 @@ fi
 
 if [ "${1:-}" = --peers ]; then
     need librocksdb-dev has_library rocksdb
+    need libsqlite3-dev has_library sqlite3
 fi
 
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi

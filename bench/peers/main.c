@@ -8,11 +8,19 @@
 #include "cli/errors.h"
 #include "cli/output.h"
 #include "engine_rocksdb.h"
+#include "engine_sqlite.h"
 
 static int run(const struct arguments *arguments)
 {
     static const struct bench_engine *const engines[] = {
-        &bench_engine_tactus, &bench_engine_rocksdb, NULL};
+        &bench_engine_tactus,
+#ifdef BENCH_HAS_ROCKSDB
+        &bench_engine_rocksdb,
+#endif
+#ifdef BENCH_HAS_SQLITE
+        &bench_engine_sqlite,
+#endif
+        NULL};
     return bench_command(arguments, engines);
 }
 

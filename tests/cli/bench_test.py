@@ -95,18 +95,53 @@ def test_a_budget_bounds_the_memory():
     expect("budget" in fail(6, "bench", "ledger", "--budget", "1M").err)
 
 
+def test_reads_are_timed_in_both_readings():
+    words = ["--reads", "both", "--seconds", "1", "--questions", "30"]
+    figures = bench("ledger", "--objects", "3000", *words)
+    kinds = {"get", "get_64", "absent", "newest", "two_conditions", "scan"}
+    for reading in ("cached", "large"):
+        reads = figures["reads"][reading]
+        expect(reads["cache_bytes"] >= 64 * 4096, reads)
+        for kind in kinds - {"scan"}:
+            expect(reads[kind]["questions"] == 30 and reads[kind]["per_second"] > 0, reads)
+            expect(reads[kind]["us_p99"] >= reads[kind]["us_p50"] > 0, reads)
+        expect(reads["scan"]["objects_each"] == 3000 and reads["scan"]["us_p50"] is None, reads)
+        expect(reads["get_64"]["objects_each"] == 64 and reads["newest"]["objects_each"] > 0, reads)
+    cached, large = figures["reads"]["cached"], figures["reads"]["large"]
+    expect(all(cached[kind]["blocks_read_each"] == 0 for kind in kinds), figures)
+    expect(all(large[kind]["blocks_cached_each"] > 0 for kind in kinds), figures)
+    expect(len(figures["answers"]) == 16, figures)
+    again = bench("ledger", "--objects", "3000", "--reads", "cached", *words[2:])
+    expect(again["answers"] == figures["answers"] and "large" not in again["reads"], again)
+    none = bench("ledger", "--objects", "300")
+    expect(none["reads"] is None and none["answers"] is None, none)
+
+
+def test_reads_have_a_table_of_their_own():
+    words = ["--reads", "both", "--seconds", "1", "--questions", "10", *TINY]
+    result = succeed("bench", "ledger", "--objects", "1000", *words)
+    for label in ("newest 100 of an account", "two conditions", "full scan", "from cache"):
+        expect(result.out.count(label) == 2, result)
+    for label in ("all of it cached", "four times as much", "answers to the first"):
+        expect(label in result.out, result)
+
+
 def test_wrong_use():
     fail(2, "bench")
     expect("ledger or small" in fail(2, "bench", "large").err)
     expect("64" in fail(6, "bench", "ledger", "--transaction", "65", *TINY).err)
-    for name in ("objects", "transaction", "overwrite", "checkpoint-every"):
+    for name in (
+        "objects", "transaction", "overwrite", "checkpoint-every", "seconds", "questions"
+    ):
         expect("1 or more" in fail(2, "bench", "ledger", f"--{name}", "0").err)
     fail(2, "bench", "ledger", "--overwrite", "101")
     for parts in ("1", "65"):
         expect("2 to 64" in fail(2, "bench", "ledger", "--peer-buffers", parts).err)
     fail(2, "bench", "ledger", "--sync", "never")
     fail(2, "bench", "ledger", "--format", "csv")
-    for engine in ("rocksdb", "both", "other"):
+    fail(2, "bench", "ledger", "--reads", "hot")
+    succeed("bench", "ledger", "--objects", "9", "--engine", "all", *TINY)
+    for engine in ("rocksdb", "tactus,rocksdb", "other", "tactus,"):
         expect("bench-compare" in fail(2, "bench", "ledger", "--engine", engine).err)
 
 

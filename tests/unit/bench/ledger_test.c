@@ -25,6 +25,7 @@ static struct {
     uint32_t checkpoints;
     uint32_t settles;
     uint32_t opens;
+    uint32_t reopens; /* direct ones count ten */
     uint32_t closes;
 } fake;
 
@@ -134,6 +135,46 @@ static bool fake_scan(
     return true;
 }
 
+static bool fake_reopen(
+    const struct bench_settings *settings,
+    const char *path,
+    uint64_t cache_bytes,
+    bool direct,
+    void **store,
+    struct bench_failure *failure
+)
+{
+    (void)settings;
+    (void)path;
+    (void)cache_bytes;
+    (void)failure;
+    EXPECT(fake.closes > 0);
+    fake.reopens += direct ? 10 : 1;
+    *store = &fake;
+    return true;
+}
+
+static bool fake_ask(
+    void *store,
+    const struct bench_question *question,
+    struct bench_object *objects,
+    uint32_t *count,
+    struct bench_failure *failure
+)
+{
+    (void)store;
+    (void)failure;
+    *count = 0;
+    for (uint32_t place = fake.count; place > 0 && *count < BENCH_NEWEST; place -= 1) {
+        const struct bench_object *object = &fake.objects[place - 1];
+        if (object->debit.low != question->debit) continue;
+        if (question->code != 0 && object->code != question->code) continue;
+        objects[*count] = *object;
+        *count += 1;
+    }
+    return true;
+}
+
 static void fake_figures(void *store, struct bench_figures *figures)
 {
     (void)store;
@@ -159,6 +200,8 @@ static const struct bench_engine engine_fake = {
     .overwrite = fake_overwrite,
     .checkpoint = fake_checkpoint,
     .get = fake_get,
+    .reopen = fake_reopen,
+    .ask = fake_ask,
     .scan = fake_scan,
     .figures = fake_figures,
     .close = fake_close,
@@ -237,6 +280,30 @@ TEST(ledger, overwriting_is_read_back_in_its_last_version)
     EXPECT(result.volume_count == 4 && fake.settles == 5);
     EXPECT(result.volumes[3].figures.allocated_bytes == 300 * sizeof(struct bench_object));
     EXPECT(bench_objects_total(&settings) == 1200);
+}
+
+TEST(ledger, reads_come_last_of_what_was_overwritten_last)
+{
+    prepare(BENCH_LEDGER, 300, 64);
+    settings.volumes = 2;
+    settings.readings = BENCH_READ_CACHED | BENCH_READ_LARGE;
+    settings.read_questions = 20;
+    struct bench_failure failure = {.status = TACTUS_OK};
+    EXPECT(bench_plan(&settings, &failure));
+    bench_run(&engine_fake, &settings, &result);
+    EXPECT(result.failure.status == TACTUS_OK);
+    EXPECT(fake.opens == 1 && fake.reopens == 11 && fake.closes == 3);
+    EXPECT(result.reads[READING_CACHED].done && result.reads[READING_LARGE].done);
+    EXPECT(result.reads[READING_LARGE].kinds[READ_GET].questions == 20);
+    EXPECT(result.answers != 0);
+}
+
+TEST(ledger, without_readings_nothing_is_opened_again)
+{
+    prepare(BENCH_LEDGER, 300, 64);
+    run_fake();
+    EXPECT(fake.reopens == 0 && result.answers == 0);
+    EXPECT(!result.reads[READING_CACHED].done && !result.reads[READING_LARGE].done);
 }
 
 TEST(ledger, finds_an_object_that_was_lost)
