@@ -23,7 +23,7 @@ __attribute__((format(printf, 3, 4))) bool bench_fail(
     struct bench_failure *failure, enum tactus_status status, const char *format, ...
 );
 
-enum bench_workload { BENCH_LEDGER = 0, BENCH_SMALL };
+enum bench_workload { BENCH_LEDGER = 0, BENCH_SMALL, BENCH_INTERSECT };
 
 /* How the reads find the cache: as large as all there is, or a quarter of it. */
 enum bench_reading { READING_CACHED = 0, READING_LARGE, READING_COUNT };

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/intersect.h"
 #include "bench/ledger.h"
 #include "bench/report.h"
 #include "commands.h"
@@ -43,8 +44,13 @@ static int read_workload(const struct arguments *arguments, struct bench_setting
     } else if (strcmp(name, "small") == 0) {
         settings->workload = BENCH_SMALL;
         settings->object_count = 100000;
+    } else if (strcmp(name, "intersect") == 0) {
+        settings->workload = BENCH_INTERSECT;
+        settings->object_count = 10000000;
     } else {
-        return complain_usage("bench", "there is no workload '%s': ledger or small", name);
+        return complain_usage(
+            "bench", "there is no workload '%s': ledger, small or intersect", name
+        );
     }
     return EXIT_OK;
 }
@@ -209,6 +215,10 @@ static int read_options(
     bench->json = format == 1;
     bench->settings.interrupted = &interrupted;
     bench->settings.progress = show_progress;
+    if (bench->settings.workload == BENCH_INTERSECT &&
+        (bench->engine_count > 1 || bench->engines[0] != &bench_engine_tactus)) {
+        return complain_usage("bench", "intersect is of tactus alone: leave --engine out");
+    }
     struct bench_failure failure = {.status = TACTUS_OK};
     if (bench_plan(&bench->settings, &failure)) return EXIT_OK;
     return complain(exit_code_of(failure.status), "bench: %s", failure.text);
@@ -307,12 +317,35 @@ static int run_bench(struct bench *bench)
     return code == EXIT_OK ? compare_answers(bench) : code;
 }
 
+static int run_intersect(const struct bench *bench)
+{
+    const struct bench_settings *settings = &bench->settings;
+    struct intersect_result result = {.interrupted = false};
+    interrupt_catch();
+    progress_begin(settings->object_count);
+    bench_intersect(settings, &result);
+    progress_end();
+    if (result.failure.status != TACTUS_OK) {
+        return complain(exit_code_of(result.failure.status), "bench: %s", result.failure.text);
+    }
+    if (interrupted != 0) return EXIT_SIGNAL + interrupted;
+    if (bench->json) {
+        bench_intersect_json(stdout, settings, &result);
+    } else {
+        bench_intersect_table(stdout, settings, &result);
+    }
+    return output_flush();
+}
+
 int bench_command(const struct arguments *arguments, const struct bench_engine *const *engines)
 {
     struct bench bench = {.results = NULL};
     int code = read_options(&bench, arguments, engines);
     if (code == EXIT_OK) code = choose_path(&bench, arguments);
-    if (code == EXIT_OK) code = run_bench(&bench);
+    if (code == EXIT_OK) {
+        const bool is_intersect = bench.settings.workload == BENCH_INTERSECT;
+        code = is_intersect ? run_intersect(&bench) : run_bench(&bench);
+    }
     if (bench.folder[0] != 0) process_remove(bench.folder);
     free(bench.results);
     return code;
@@ -353,13 +386,16 @@ static const struct option options[] = {
 
 const struct command command_bench = {
     .name = "bench",
-    .synopsis = "ledger|small [options] [--format table|json]",
+    .synopsis = "ledger|small|intersect [options] [--format table|json]",
     .help =
         "Measures an engine: objects of 128 bytes with an id and five indexes go into a new file,\n"
         "every transaction is timed, and then it is checked that all of them come back.\n"
         "\n"
         "  ledger  1,000,000 objects, 8,190 a transaction\n"
         "  small   100,000 objects, one a transaction; then 64 full transactions beside them\n"
+        "  intersect  10,000,000 other objects, and questions for two fields at once, of which one "
+        "is\n"
+        "          common and one rare: blocks read and time, cold and again\n"
         "\n"
         "  --objects N          how many are inserted\n"
         "  --transaction N      objects in a transaction, up to the file's batch\n"

@@ -44,6 +44,7 @@ fi
 
 tactus=${TACTUS:-build/release/cli/tactus}
 workload "$tactus" bench ledger --objects 1000000 --reads both --seconds 1
+workload "$tactus" bench intersect --objects 1000000
 workload "$tactus" bench ledger --objects 1000000 --sync commit
 workload "$tactus" bench small --objects 100000
 workload "$tactus" bench small --objects 500000 --transaction 100

@@ -126,9 +126,28 @@ def test_reads_have_a_table_of_their_own():
         expect(label in result.out, result)
 
 
+def test_intersect_finds_what_was_put_in():
+    figures = bench("intersect", "--objects", "20000", "--seed", "5")
+    expect(figures["workload"] == "intersect" and figures["objects"] == 20000, figures)
+    questions = figures["questions"]
+    expect([question["where"] for question in questions[:4]] == [
+        "a = common and b = rare", "b = rare and a = common",
+        "a = rare and b = common", "b = common and a = rare",
+    ], figures)
+    for question in questions:
+        expect(question["answer"] <= min(question["have_a"], question["have_b"]), question)
+        expect(question["cold"]["blocks_read"] >= question["count"]["blocks_read"] > 0, question)
+        expect("access" in question["cold"]["plan"], question)
+        expect("access" in question["again"]["plan"], question)
+    expect(1900 < questions[0]["have_a"] <= 2000 and questions[0]["have_b"] <= 2, questions)
+    table = succeed("bench", "intersect", "--objects", "9", *TINY).out
+    expect("a = rarest and b = common" in table and "blocks read" in table, table)
+    fail(2, "bench", "intersect", "--engine", "rocksdb")
+
+
 def test_wrong_use():
     fail(2, "bench")
-    expect("ledger or small" in fail(2, "bench", "large").err)
+    expect("ledger, small or intersect" in fail(2, "bench", "large").err)
     expect("64" in fail(6, "bench", "ledger", "--transaction", "65", *TINY).err)
     for name in (
         "objects", "transaction", "overwrite", "checkpoint-every", "seconds", "questions"
