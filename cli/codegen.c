@@ -122,7 +122,7 @@ static void print_comment(const struct session *session, uint32_t number)
     const char *optional = (field->flags & TACTUS_FIELD_OPTIONAL) != 0 ? "; zero: absent" : "";
     const uint32_t type = field->type;
     if (number == session->info.id_field) {
-        (void)printf(" /* the id: unique */");
+        (void)printf(session_is_map(session) ? " /* the key */" : " /* the id: unique */");
     } else if (number == session->info.timestamp_field) {
         (void)printf(" /* given by the database */");
     } else if (type == TACTUS_TYPE_DECIMAL) {
@@ -337,8 +337,8 @@ static const struct option options[] = {{NULL, OPTION_END}};
 const struct command command_codegen = {
     .name = "codegen",
     .synopsis = "c SCHEMA",
-    .help = "Prints a C header for a schema: a struct for each collection, NAME_SHAPE and "
-            "NAME_SCHEMA.\n"
+    .help = "Prints a C header for a schema: a struct for each collection and map, NAME_SHAPE "
+            "and NAME_SCHEMA.\n"
             "It is clean as C99 and as C++11.\n"
             "\n"
             "Example:\n"

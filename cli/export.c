@@ -72,8 +72,8 @@ const struct command command_export = {
     .name = "export",
     .synopsis = "FILE NAME [--format csv|json|table]",
     .help =
-        "Prints everything in a collection in timestamp order, timestamps too. Importing it into\n"
-        "an empty collection gives the same logical digest.\n"
+        "Prints everything in a collection in timestamp order, timestamps too; a map in the order\n"
+        "of its keys. Importing it into an empty one gives the same logical digest.\n"
         "\n"
         "  --format F           csv (also on a terminal), json or table\n"
         "\n"

@@ -112,6 +112,11 @@ static int run(const struct arguments *arguments)
     code = session_open(&session, arguments, SESSION_READ, TACTUS_SYNC_COMMIT);
     if (code != EXIT_OK) return code;
     code = session_collection(&session, arguments->words[1]);
+    if (code == EXIT_OK && by == 1 && session_is_map(&session)) {
+        code = complain(
+            EXIT_USAGE, "get: %s is a map, without timestamps; leave --by out", session.info.name
+        );
+    }
     if (code == EXIT_OK) code = get_objects(&session, arguments, by == 1, format);
     return session_close(&session, code);
 }
@@ -125,14 +130,16 @@ static const struct option options[] = {
 const struct command command_get = {
     .name = "get",
     .synopsis = "FILE NAME ID... [--by timestamp] [--select a,b]",
-    .help = "Prints objects by their ids, in the order given. Absent ones are named on standard\n"
-            "error, and the exit status is 1. Where a collection has no id, ID is the timestamp.\n"
-            "\n"
-            "  --by timestamp       the words are timestamps, not ids\n"
-            "  --select a,b         these fields only\n"
-            "\n"
-            "Example:\n"
-            "  tactus get shop.tactus sale 299984 299985 --format json\n",
+    .help =
+        "Prints objects by their ids, in the order given. Absent ones are named on standard\n"
+        "error, and the exit status is 1. Where a collection has no id, ID is the timestamp; of\n"
+        "a map it is the key.\n"
+        "\n"
+        "  --by timestamp       the words are timestamps, not ids\n"
+        "  --select a,b         these fields only\n"
+        "\n"
+        "Example:\n"
+        "  tactus get shop.tactus sale 299984 299985 --format json\n",
     .options = options,
     .words_min = 3,
     .words_max = -1,

@@ -377,10 +377,26 @@ static int close_reject(FILE *reject, const char *path)
     return complain_system(path, "the rows set aside are not all there: make room");
 }
 
+/* What differs for a map: it is written blindly unless told otherwise, and has no timestamps. */
+static int check_map(struct import *import, const struct arguments *arguments)
+{
+    if (!session_is_map(&import->session)) return EXIT_OK;
+    if (arguments_has(arguments, "clock")) {
+        return complain(
+            EXIT_USAGE,
+            "import: %s is a map, without timestamps; leave --clock out",
+            import->session.info.name
+        );
+    }
+    if (!arguments_has(arguments, "on-exists")) import->batch.on_exists = ON_EXISTS_REPLACE;
+    return EXIT_OK;
+}
+
 static int import_collection(struct import *import, const struct arguments *arguments)
 {
     struct import_batch *batch = &import->batch;
-    int code = read_transaction(import, arguments, &batch->capacity);
+    int code = check_map(import, arguments);
+    if (code == EXIT_OK) code = read_transaction(import, arguments, &batch->capacity);
     if (code != EXIT_OK) return code;
 
     batch->session = &import->session;
@@ -442,7 +458,6 @@ static int run(const struct arguments *arguments)
         code = session_open(&import.session, arguments, SESSION_WRITE, import.batch.sync);
     }
     if (code == EXIT_OK) code = session_collection(&import.session, arguments->words[1]);
-    if (code == EXIT_OK) code = session_refuse_map(&import.session);
     if (code == EXIT_OK) code = import_collection(&import, arguments);
     code = session_close(&import.session, code);
     import_files_close(&import.files);
@@ -477,7 +492,8 @@ const struct command command_import = {
         "strptime\n"
         "                            form; FIELD=@row is the row's number, FIELD=@value:7 a "
         "constant\n"
-        "  --on-exists error|skip|replace  what an id does that is there already (error)\n"
+        "  --on-exists error|skip|replace  what an id does that is there already (error; of a\n"
+        "                            map: replace, without a look)\n"
         "  --sync commit|interval|none     when commits are durable (commit)\n"
         "  --transaction ROWS        rows in a transaction (the file's batch)\n"
         "  --stats FILE.json         figures of this import, into a file\n"

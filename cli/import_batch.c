@@ -226,11 +226,41 @@ static int judge(struct import_batch *batch, struct import_counts *counts)
     return EXIT_OK;
 }
 
+/* One after the other, each looked for first: also among those before it. */
+static enum tactus_status put_absent(struct import_batch *batch, tactus_txn *txn)
+{
+    const struct session *session = batch->session;
+    const uint32_t offset = session->fields[session_key_field(session)].offset;
+    void *found = session_object(session, 1);
+    if (found == NULL) return TACTUS_IO;
+    enum tactus_status status = TACTUS_OK;
+    bool all = true;
+    for (uint32_t i = 0; i < batch->count && status == TACTUS_OK; i += 1) {
+        const uint8_t *object = object_at(batch, i);
+        struct tactus_result *result = &batch->results[i];
+        status =
+            tactus_get(tactus_txn_view(txn), session->collection, object + offset, 1, found, NULL);
+        if (status == TACTUS_OK) {
+            *result = (struct tactus_result){.status = TACTUS_EXISTS};
+        } else if (status == TACTUS_ABSENT) {
+            status = tactus_put(txn, session->collection, object, 1, result);
+            if (status == TACTUS_SOME) status = TACTUS_OK;
+        }
+        all = all && result->status == TACTUS_OK;
+    }
+    free(found);
+    return status == TACTUS_OK && !all ? TACTUS_SOME : status;
+}
+
 static int write_objects(struct import_batch *batch, tactus_txn *txn, struct import_counts *counts)
 {
     const tactus_collection *collection = batch->session->collection;
     enum tactus_status status = TACTUS_OK;
-    if (batch->on_exists == ON_EXISTS_REPLACE) {
+    if (session_is_map(batch->session)) {
+        status = batch->on_exists == ON_EXISTS_REPLACE
+                     ? tactus_put(txn, collection, batch->objects, batch->count, batch->results)
+                     : put_absent(batch, txn);
+    } else if (batch->on_exists == ON_EXISTS_REPLACE) {
         status = tactus_upsert(txn, collection, batch->objects, batch->count, batch->results);
     } else {
         status = tactus_insert(txn, collection, batch->objects, batch->count, batch->results);

@@ -12,6 +12,7 @@
 #include "import_map.h"
 #include "session.h"
 
+/* Of a map, replacing is blind; the others look first. */
 enum on_exists { ON_EXISTS_ERROR = 0, ON_EXISTS_SKIP, ON_EXISTS_REPLACE };
 
 struct row_place {

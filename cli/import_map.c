@@ -115,6 +115,7 @@ void import_map_deinit(struct import_map *map)
 
 bool import_map_fills_timestamps(const struct import_map *map)
 {
+    if (session_is_map(map->session)) return false;
     return map->sources[map->session->info.timestamp_field].kind != SOURCE_NONE;
 }
 

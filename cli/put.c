@@ -39,6 +39,36 @@ static int read_object(
     return check_whole(session, given);
 }
 
+/* Of a map: putting is blind, so who wants to know whether the key is there looks first. */
+static enum tactus_status put_in_map(
+    const struct session *session, tactus_txn *txn, const void *object, bool replace
+)
+{
+    if (!replace) {
+        const uint32_t offset = session->fields[session_key_field(session)].offset;
+        const void *key = (const uint8_t *)object + offset;
+        void *found = session_object(session, 1);
+        if (found == NULL) return TACTUS_IO;
+        const enum tactus_status status =
+            tactus_get(tactus_txn_view(txn), session->collection, key, 1, found, NULL);
+        free(found);
+        if (status == TACTUS_OK) return TACTUS_EXISTS;
+        if (status != TACTUS_ABSENT) return status;
+    }
+    return tactus_put(txn, session->collection, object, 1, NULL);
+}
+
+/* The library refuses ids that are there; that a key is, we found out ourselves. */
+static int put_refused(const struct session *session, enum tactus_status status)
+{
+    if (!session_is_map(session) || status != TACTUS_EXISTS) return session_failed(session, status);
+    return complain(
+        EXIT_DATA,
+        "put: %s has this key already; leave --on-exists error out to replace its value",
+        session->info.name
+    );
+}
+
 static int write_object(
     const struct session *session, const void *object, bool replace, bool stamped
 )
@@ -50,13 +80,15 @@ static int write_object(
     tactus_txn *txn = NULL;
     enum tactus_status status = tactus_begin(session->db, &options, &txn);
     if (status != TACTUS_OK) return session_failed(session, status);
-    if (replace) {
+    if (session_is_map(session)) {
+        status = put_in_map(session, txn, object, replace);
+    } else if (replace) {
         status = tactus_upsert(txn, session->collection, object, 1, NULL);
     } else {
         status = tactus_insert(txn, session->collection, object, 1, NULL);
     }
     if (status != TACTUS_OK) {
-        const int code = session_failed(session, status);
+        const int code = put_refused(session, status);
         tactus_rollback(txn);
         return code;
     }
@@ -75,7 +107,6 @@ static int run(const struct arguments *arguments)
     code = session_open(&session, arguments, SESSION_WRITE, TACTUS_SYNC_COMMIT);
     if (code != EXIT_OK) return code;
     code = session_collection(&session, arguments->words[1]);
-    if (code == EXIT_OK) code = session_refuse_map(&session);
 
     void *object = NULL;
     bool *given = NULL;
@@ -86,7 +117,7 @@ static int run(const struct arguments *arguments)
     }
     if (code == EXIT_OK) code = read_object(&session, arguments, object, given);
     if (code == EXIT_OK) {
-        const bool stamped = given[session.info.timestamp_field];
+        const bool stamped = !session_is_map(&session) && given[session.info.timestamp_field];
         code = write_object(&session, object, on_exists == 0, stamped);
     }
     free(object);
@@ -101,9 +132,10 @@ const struct command command_put = {
     .synopsis = "FILE NAME field=value... [--on-exists replace|error]",
     .help =
         "Writes one whole object: inserts it, or replaces the one that has its id, which keeps\n"
-        "its timestamp. Fields that are neither optional nor the timestamp must be named.\n"
+        "its timestamp. Fields that are neither optional nor the timestamp must be named. In a\n"
+        "map, the value under its key is what is put, whatever was there.\n"
         "\n"
-        "  --on-exists replace|error   error: refuse an id that is there (replace)\n"
+        "  --on-exists replace|error   error: refuse an id or key that is there (replace)\n"
         "\n"
         "Example:\n"
         "  tactus put shop.tactus sale id=7 invoice=536365 stock=85123A price=2.55 quantity=6 \\\n"

@@ -17,7 +17,11 @@ static int remove_some(
     enum tactus_status status = tactus_begin(session->db, NULL, &txn);
     if (status != TACTUS_OK) return session_failed(session, status);
 
-    status = tactus_remove(txn, session->collection, keys, count, results);
+    if (session_is_map(session)) {
+        status = tactus_delete(txn, session->collection, keys, count, NULL);
+    } else {
+        status = tactus_remove(txn, session->collection, keys, count, results);
+    }
     if (status != TACTUS_OK && status != TACTUS_SOME && status != TACTUS_ABSENT) {
         const int code = session_failed(session, status);
         tactus_rollback(txn);
@@ -79,7 +83,8 @@ const struct command command_remove = {
     .synopsis = "FILE NAME ID...",
     .help =
         "Removes objects by their ids (by their timestamps where a collection has no id). Absent\n"
-        "ones are named, the others go, and the exit status is 1.\n"
+        "ones are named, the others go, and the exit status is 1. From a map, keys are removed\n"
+        "without a look whether they are there.\n"
         "\n"
         "Example:\n"
         "  tactus remove shop.tactus sale 299984 299985\n",

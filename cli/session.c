@@ -103,7 +103,9 @@ int session_collection(struct session *session, const char *name)
         tactus_collection_find(session->db, name, 0, &session->collection);
     if (status == TACTUS_ABSENT) {
         return complain(
-            EXIT_DATA, "%s: there is no collection of that name; 'tactus inspect' lists them", name
+            EXIT_DATA,
+            "%s: there is no collection or map of that name; 'tactus inspect' lists them",
+            name
         );
     }
     if (status != TACTUS_OK) return session_failed(session, status);
@@ -120,16 +122,6 @@ int session_collection(struct session *session, const char *name)
     return EXIT_OK;
 }
 
-int session_refuse_map(const struct session *session)
-{
-    if (session->info.kind != TACTUS_KIND_MAP) return EXIT_OK;
-    return complain(
-        EXIT_USAGE,
-        "%s is a map: the command writes collections; call tactus_put",
-        session->info.name
-    );
-}
-
 uint32_t session_field(const struct session *session, const char *name, size_t name_size)
 {
     for (uint32_t i = 0; i < session->info.field_count; i += 1) {
@@ -137,6 +129,11 @@ uint32_t session_field(const struct session *session, const char *name, size_t n
         if (strlen(known) == name_size && memcmp(known, name, name_size) == 0) return i;
     }
     return UINT32_MAX;
+}
+
+bool session_is_map(const struct session *session)
+{
+    return session->info.kind == TACTUS_KIND_MAP;
 }
 
 uint32_t session_key_field(const struct session *session)

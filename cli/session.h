@@ -37,13 +37,14 @@ int session_open_memory(struct session *session, const char *schema, const char 
 /* Makes the collection of that name the session's, fields and all. */
 int session_collection(struct session *session, const char *name);
 
-/* EXIT_USAGE, with words: what was found is a map. */
-int session_refuse_map(const struct session *session);
-
 /* Its number, or UINT32_MAX. */
 uint32_t session_field(const struct session *session, const char *name, size_t name_size);
 
-/* The number of the field that get, set and remove go by: the id, or the timestamp without one. */
+/* Whether it is a map, which is written blindly, and has no timestamps. */
+bool session_is_map(const struct session *session);
+
+/* The number of the field that get, set and remove go by: the id, or the timestamp without one; of
+ * a map the key. */
 uint32_t session_key_field(const struct session *session);
 
 /* Reads "field=value" into the object and gives the field's number. 0, EXIT_DATA for a bad value,

@@ -72,6 +72,13 @@ static int run(const struct arguments *arguments)
     int code = session_open(&session, arguments, SESSION_WRITE, TACTUS_SYNC_COMMIT);
     if (code != EXIT_OK) return code;
     code = session_collection(&session, arguments->words[1]);
+    if (code == EXIT_OK && session_is_map(&session)) {
+        code = complain(
+            EXIT_USAGE,
+            "set: %s is a map, whose values are written whole; use 'tactus put'",
+            session.info.name
+        );
+    }
     if (code == EXIT_OK) code = change_object(&session, arguments);
     return session_close(&session, code);
 }
@@ -81,11 +88,12 @@ static const struct option options[] = {{NULL, OPTION_END}};
 const struct command command_set = {
     .name = "set",
     .synopsis = "FILE COLLECTION ID field=value...",
-    .help = "Changes fields of one object; the others stay, and so does its timestamp. Where a\n"
-            "collection has no id, ID is the timestamp.\n"
-            "\n"
-            "Example:\n"
-            "  tactus set shop.tactus sale 7 price=2.95 quantity=12\n",
+    .help =
+        "Changes fields of one object; the others stay, and so does its timestamp. Where a\n"
+        "collection has no id, ID is the timestamp. Values of a map are written whole, by put.\n"
+        "\n"
+        "Example:\n"
+        "  tactus set shop.tactus sale 7 price=2.95 quantity=12\n",
     .options = options,
     .words_min = 4,
     .words_max = -1,

@@ -113,18 +113,5 @@ def test_collections_that_are_not_there_are_absent():
         fail(1, words[0], "shop.tactus", "nothing", *words[1:])
 
 
-def test_what_the_command_cannot_do_to_maps_is_refused_in_words():
-    create("map.tactus", "map session {\n  key u64\n  user u32 optional\n}\n")
-    for words in (["put", "key=1"], ["remove", "1"]):
-        result = fail(2, words[0], "map.tactus", "session", *words[1:])
-        expect("map" in result.err, result)
-    result = fail(2, "import", "map.tactus", "session", given="key,user\n1,2\n")
-    expect("session is a map" in result.err, result)
-    fail(1, "get", "map.tactus", "session", "1")
-    expect(succeed("query", "map.tactus", "session", "--order", "-key").out == "key,user\n")
-    fail(1, "query", "map.tactus", "session", "--order", "user")
-    verify("map.tactus")
-
-
 if __name__ == "__main__":
     main()
