@@ -68,6 +68,8 @@ static int child_writes(void)
     CHECK(tactus_upsert(txn, fixture.items, &item, 1, NULL) == TACTUS_FORKED);
     CHECK(tactus_update(txn, fixture.items, &item, 1, NULL) == TACTUS_FORKED);
     CHECK(tactus_remove(txn, fixture.items, &id, 1, NULL) == TACTUS_FORKED);
+    CHECK(tactus_put(txn, fixture.items, &item, 1, NULL) == TACTUS_FORKED);
+    CHECK(tactus_delete(txn, fixture.items, &id, 1, NULL) == TACTUS_FORKED);
     CHECK(tactus_commit(txn, &op) == TACTUS_FORKED);
     CHECK(tactus_commit_start(txn, &op) == TACTUS_FORKED);
     tactus_rollback(txn);
@@ -93,6 +95,11 @@ static int child_reads(void)
     CHECK(tactus_bind(query, 1, "3") == TACTUS_FORKED);
     CHECK(tactus_run(query, view, NULL) == TACTUS_FORKED);
     CHECK(tactus_next(query, &item, 1, &count) == TACTUS_FORKED && count == 7);
+    uint64_t counted = 7;
+    char token[TACTUS_TOKEN_BYTES] = "before";
+    CHECK(tactus_count(query, 1, &counted) == TACTUS_FORKED && counted == 7);
+    CHECK(tactus_query_token(query, token, sizeof token) == TACTUS_FORKED && token[0] == 'b');
+    CHECK(tactus_query_explain(query, "text", NULL, NULL) == TACTUS_FORKED);
     tactus_query_close(query);
     struct tactus_digest digest;
     struct tactus_u128 of_items;

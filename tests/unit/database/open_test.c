@@ -612,6 +612,9 @@ TEST(open, null_is_misuse_or_nothing_and_never_a_crash)
     EXPECT(tactus_bind(NULL, 1, "") == TACTUS_MISUSE);
     EXPECT(tactus_run(NULL, NULL, NULL) == TACTUS_MISUSE);
     EXPECT(tactus_next(NULL, NULL, 0, &count) == TACTUS_MISUSE);
+    EXPECT(tactus_count(NULL, 1, &(uint64_t){0}) == TACTUS_MISUSE);
+    EXPECT(tactus_query_token(NULL, buffer, sizeof buffer) == TACTUS_MISUSE);
+    EXPECT(tactus_query_explain(NULL, "text", NULL, NULL) == TACTUS_MISUSE);
     EXPECT(tactus_schema_check(NULL, NULL) == TACTUS_MISUSE);
     EXPECT(strcmp(tactus_schema_text(NULL), "") == 0);
     EXPECT(strcmp(tactus_warning(NULL), "") == 0);
