@@ -15,7 +15,7 @@ struct query_actual {
     uint64_t objects_fetched; /* by timestamp, or read as records of a scan */
     uint64_t objects_refused; /* of those: by the check */
     uint64_t objects_given;   /* to the caller, or counted */
-    uint64_t passes;          /* through the source of a sort: 0 without one */
+    uint64_t passes;          /* to the end of the source of a sort: 0 without one */
     uint64_t blocks_read;     /* from the file */
     uint64_t blocks_cached;   /* found in the cache */
 };

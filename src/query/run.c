@@ -110,15 +110,29 @@ static struct key key_of_place(const struct query_run *run, struct key place)
 
 static enum tactus_status run_misled(struct query_run *run)
 {
-    return run_corrupt(
-        run, "an index entry leads to another object", run->start.plan->order_index->tree
-    );
+    const struct query_plan *plan = run->start.plan;
+    const uint16_t tree = plan->drive == PLAN_SCAN ? plan->tree : plan->order_index->tree;
+    return run_corrupt(run, "an index entry leads to another object", tree);
 }
 
+static void run_set_place(struct query_run *run, struct key place)
+{
+    run->place = place;
+    run->is_bounded = true;
+    run->has_place = true;
+}
+
+/* Places go one way, or whoever goes on behind them would come by the same objects for ever: an
+ * entry that leads to another object than its own may lead back. */
 static enum tactus_status run_note_place(struct query_run *run, const uint8_t *object)
 {
-    run->has_place = place_of_object(run, object, &run->place);
-    return run->has_place ? TACTUS_OK : run_misled(run);
+    struct key place;
+    if (!place_of_object(run, object, &place)) return run_misled(run);
+    const bool descending = run->start.plan->descending;
+    const bool is_ahead = descending ? key_less(place, run->place) : key_less(run->place, place);
+    if (run->is_bounded && !is_ahead) return run_misled(run);
+    run_set_place(run, place);
+    return TACTUS_OK;
 }
 
 bool query_run_place(const struct query_run *run, struct key *place)
@@ -261,6 +275,8 @@ enum tactus_status query_run_start(struct query_run *run, const struct query_run
     run->is_fresh = start->after == NULL;
     run->is_exhausted = start->plan->drive == PLAN_NOTHING;
     run->has_place = false;
+    run->is_bounded = start->after != NULL;
+    if (run->is_bounded) run->place = *start->after;
     run->key_next = 0;
     run->batch_size = RUN_BATCH_MIN;
     enum tactus_status status = TACTUS_OK;
@@ -271,17 +287,33 @@ enum tactus_status query_run_start(struct query_run *run, const struct query_run
     return status;
 }
 
+static void give_back(struct query_run *run, struct scan_tree **scan)
+{
+    if (*scan != NULL) query_pool_give(run->options.pool, *scan);
+    *scan = NULL;
+}
+
+/* What is asked for after that is none. */
 void query_run_stop(struct query_run *run)
 {
-    if (run->scan != NULL) query_pool_give(run->options.pool, run->scan);
-    if (run->dense != NULL) query_pool_give(run->options.pool, run->dense);
-    run->scan = NULL;
-    run->dense = NULL;
+    give_back(run, &run->scan);
+    give_back(run, &run->dense);
     scan_set_stop(&run->set);
+    sort_begin(&run->sort);
+    sort_pass_end(&run->sort);
+    run->is_fresh = false;
     run->is_exhausted = true;
     run->needs_pass = false;
     run->batch_count = 0;
     run->batch_next = 0;
+}
+
+/* Behind a call. All objects were given out if there were `fewer` than it asked for: then others
+ * have the scans, and between two calls the one that the plan does not have. */
+static void run_leave(struct query_run *run, bool fewer)
+{
+    if (fewer) query_run_stop(run);
+    give_back(run, &run->dense);
 }
 
 /* ---- Records of a scan ----------------------------------------------------------------------- */
@@ -350,6 +382,7 @@ static enum tactus_status next_record(struct query_run *run)
         run->is_exhausted = true;
     } else {
         run->actual.entries[0] += 1;
+        run->actual.given[0] += run_scans_objects(run);
     }
     return TACTUS_OK;
 }
@@ -374,6 +407,7 @@ static enum tactus_status next_of_scan(struct query_run *run, uint64_t *timestam
         if (run->record == NULL) return TACTUS_OK;
         *timestamp = record_timestamp(&run->scan->range.tree->options.shape, run->record);
     } while (*timestamp < range.min || *timestamp > range.max);
+    run->actual.given[0] += 1;
     return TACTUS_OK;
 }
 
@@ -459,7 +493,10 @@ static enum tactus_status batch_fetch(struct query_run *run, uint32_t count)
     run->batch_next = 0;
     run->batch_count = count;
     run->actual.objects_fetched += count;
-    if (batch_is_dense(run, count) && dense_start(run)) return batch_scan(run, count);
+    if (batch_is_dense(run, count) && dense_start(run)) {
+        run->dense_count += 1;
+        return batch_scan(run, count);
+    }
     return collection_fetch(
         run->start.collection,
         run->options.resolver,
@@ -529,7 +566,7 @@ static enum tactus_status batch_sorted(struct query_run *run, uint32_t wanted)
             count += 1;
         }
         if (count > 0 || !sort_has_more(&run->sort)) break;
-        scan_set_restart(&run->set);
+        scan_set_restart(&run->set, true);
         run->is_exhausted = false;
         run->needs_pass = true;
     } while (run->needs_pass);
@@ -628,6 +665,7 @@ enum tactus_status query_run_next(
     const struct grid_statistics before = blocks_before(run);
     *count = 0;
     const enum tactus_status status = give(run, objects, capacity, count);
+    run_leave(run, *count < capacity);
     blocks_after(run, before);
     return status;
 }
@@ -638,34 +676,38 @@ enum tactus_status query_run_next(
 static enum tactus_status count_unfetched(struct query_run *run, uint64_t max, uint64_t *count)
 {
     const struct query_plan *plan = run->start.plan;
-    const uint64_t left = min_u64(max, run->batch_count - run->batch_next);
-    if (left > 0) { /* that were fetched, and not given out */
-        run->batch_next += (uint32_t)left;
-        *count += left;
-        TRY(run_note_place(run, batch_object(run, run->batch_next - 1)));
+    const uint8_t *object = NULL;
+    while (*count < max && run->batch_next < run->batch_count) { /* fetched, and not given out */
+        TRY(batch_take(run, &object));
+        *count += 1;
     }
+    if (*count == max) return run_note_place(run, object);
     uint64_t timestamp = 0;
     while (*count < max) {
         TRY(run_scans_objects(run) ? next_record(run) : next_timestamp(run, &timestamp));
-        if (run->is_exhausted) {
-            run->has_place = false;
-            return TACTUS_OK;
-        }
+        if (run->is_exhausted) return TACTUS_OK;
         *count += 1;
     }
-    if (*count == left) return TACTUS_OK;
-    run->has_place = true;
-    if (plan->drive == PLAN_SCAN) {
-        run->place = place_of_record(run, run->record);
-        return TACTUS_OK;
+    const bool is_scan = plan->drive == PLAN_SCAN;
+    assert(is_scan || plan->order == PLAN_ORDER_TIMESTAMP); /* or it sorts */
+    run_set_place(run, is_scan ? place_of_record(run, run->record) : key_from_u64(timestamp));
+    return TACTUS_OK;
+}
+
+/* A range alone is counted as its index has it, without being sorted by timestamps: unless it is as
+ * much as is asked for, or more, for then the run goes on behind a place. */
+static enum tactus_status count_range(struct query_run *run, uint64_t max, uint64_t *count)
+{
+    uint64_t timestamp = 0;
+    scan_set_restart(&run->set, true);
+    while (*count < max) {
+        TRY(next_timestamp(run, &timestamp));
+        if (run->is_exhausted) return TACTUS_OK;
+        *count += 1;
     }
-    run->place = key_from_u64(timestamp);
-    if (plan->order == PLAN_ORDER_TIMESTAMP) return TACTUS_OK;
-    run->timestamps[0] = timestamp;
-    TRY(batch_fetch(run, 1));
-    const uint8_t *object = NULL;
-    TRY(batch_take(run, &object));
-    return run_note_place(run, object);
+    *count = 0;
+    scan_set_restart(&run->set, false);
+    return count_unfetched(run, max, count);
 }
 
 static enum tactus_status count_scanned(struct query_run *run, uint64_t max, uint64_t *count)
@@ -714,7 +756,7 @@ static enum tactus_status count_unsorted(struct query_run *run, uint64_t max, ui
         return TACTUS_OK;
     }
     *count = 0;
-    scan_set_restart(&run->set);
+    scan_set_restart(&run->set, true);
     run->is_exhausted = false;
     return count_fetched(run, max, count);
 }
@@ -726,6 +768,10 @@ static enum tactus_status count_all(struct query_run *run, uint64_t max, uint64_
     if (plan->drive == PLAN_NOTHING) return TACTUS_OK;
     if (plan->sorts) {
         return run->is_fresh ? count_unsorted(run, max, count) : count_fetched(run, max, count);
+    }
+    if (!plan->filters && run->is_fresh && plan->drive == PLAN_SET &&
+        plan->nodes[0].kind == PLAN_NODE_RANGE) {
+        return count_range(run, max, count);
     }
     if (!plan->filters) return count_unfetched(run, max, count);
     if (run_scans_objects(run)) return count_scanned(run, max, count);
@@ -741,6 +787,7 @@ enum tactus_status query_run_count(struct query_run *run, uint64_t max, uint64_t
     const enum tactus_status status = count_all(run, max, count);
     run->is_fresh = false;
     run->actual.objects_given += *count;
+    run_leave(run, *count < max);
     blocks_after(run, before);
     return status;
 }

@@ -56,14 +56,16 @@ struct query_run {
 
     struct query_run_start start; /* `after` is NULL */
     struct scan_tree *scan;       /* of PLAN_SCAN: borrowed from the pool */
-    struct scan_tree *dense;      /* of the object tree, once it was of use: likewise */
-    const void *record;           /* of PLAN_SCAN: the last; borrowed from the scan */
-    uint32_t key_next;            /* of PLAN_SCAN: the key of the plan to look for next */
-    bool is_fresh;                /* nothing was given out, and it began with the first */
-    bool is_exhausted;            /* scan, set or ids have no more */
-    bool needs_pass;              /* the sort is to be filled */
+    struct scan_tree *dense; /* of the object tree, within a call that has use for it: likewise */
+    uint32_t dense_count;    /* batches that it read, since the init */
+    const void *record;      /* of PLAN_SCAN: the last; borrowed from the scan */
+    uint32_t key_next;       /* of PLAN_SCAN: the key of the plan to look for next */
+    bool is_fresh;           /* nothing was given out, and it began with the first */
+    bool is_exhausted;       /* scan, set or ids have no more */
+    bool needs_pass;         /* the sort is to be filled */
     bool has_place;
-    struct key place;     /* of what was given out last */
+    bool is_bounded;      /* the next place has to lie behind `place` */
+    struct key place;     /* of what was given out last, or `after` */
     uint32_t batch_size;  /* of the next batch */
     uint32_t batch_count; /* objects fetched */
     uint32_t batch_next;  /* the next of them to look at */

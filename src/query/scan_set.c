@@ -55,10 +55,7 @@ static enum tactus_status node_begin(struct scan_set *set, uint32_t number)
     node->bound = 0;
     node->id_next = plan->id_first;
     node->is_in_pass = plan->kind == PLAN_NODE_RANGE && !set->is_unsorted;
-    if (node->is_in_pass) {
-        set->actual->passes += 1;
-        sort_begin(set->sort);
-    }
+    if (node->is_in_pass) sort_begin(set->sort);
     return node->scan == NULL ? TACTUS_OK : node_scan_start(set, number);
 }
 
@@ -146,9 +143,10 @@ enum tactus_status scan_set_start(struct scan_set *set, const struct scan_set_st
     return status;
 }
 
-void scan_set_restart(struct scan_set *set)
+void scan_set_restart(struct scan_set *set, bool is_unsorted)
 {
     assert(set->is_open);
+    set->is_unsorted = is_unsorted && set->plan->nodes[0].kind == PLAN_NODE_RANGE;
     for (uint32_t number = 0; number < set->node_count; number += 1) {
         if (set->nodes[number].scan != NULL) scan_tree_stop(set->nodes[number].scan);
     }
@@ -226,7 +224,6 @@ static void range_restart(struct scan_set *set, uint32_t number)
     const enum tactus_status status = node_scan_start(set, number);
     assert(status == TACTUS_OK); /* what it needs it has just given back */
     node->is_in_pass = true;
-    set->actual->passes += 1;
 }
 
 /* Each turn takes a record, ends or begins a pass, or is the last one. */
@@ -245,7 +242,10 @@ static enum scan_result peek_range(struct scan_set *set, uint32_t number)
             continue;
         }
         if (result != SCAN_END) return result;
-        if (node->is_in_pass) sort_pass_end(set->sort);
+        if (node->is_in_pass) {
+            sort_pass_end(set->sort);
+            set->actual->passes += 1;
+        }
         node->is_in_pass = false;
 
         struct key place;

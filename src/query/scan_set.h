@@ -88,8 +88,9 @@ struct scan_set_start {
  * it in words; nothing was begun. CORRUPT, IO, POISONED: from looking ids up. */
 enum tactus_status scan_set_start(struct scan_set *set, const struct scan_set_start *start);
 
-/* Begins once more, from the first one: of the same plan, ids not looked up again. */
-void scan_set_restart(struct scan_set *set);
+/* Begins once more, from the first one: of the same plan, ids not looked up again. `is_unsorted` as
+ * of the start. */
+void scan_set_restart(struct scan_set *set, bool is_unsorted);
 
 /* The next timestamp. FAILED: the fault says which block; only a stop may follow. */
 enum scan_result scan_set_next(struct scan_set *set, uint64_t *timestamp);

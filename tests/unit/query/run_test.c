@@ -214,7 +214,6 @@ static void note_plan(const struct query_run *run)
     sets += plan.drive == PLAN_SET;
     scans += plan.drive == PLAN_SCAN;
     sorted += plan.sorts;
-    dense += run->dense != NULL;
     if (plan.sorts) sorted_passes += query_run_actual(run)->passes;
 }
 
@@ -261,6 +260,7 @@ static void question(void)
     expect_of_plan();
     struct query_run *run = run_of((uint32_t)below(2));
     const uint32_t pinned = set_fixture_pinned(&fixture);
+    const uint32_t dense_before = run->dense_count;
     EXPECT(start(run, NULL) == TACTUS_OK);
     uint32_t at = 0;
     bool ended = false;
@@ -272,6 +272,7 @@ static void question(void)
     }
     EXPECT(at == expected_count);
     note_plan(run);
+    dense += run->dense_count > dense_before;
     query_run_stop(run);
     EXPECT(set_fixture_pinned(&fixture) == pinned);
 }
@@ -502,6 +503,34 @@ TEST(run, counts_without_fetching_where_nothing_is_to_be_checked)
     set_fixture_end(&fixture);
 }
 
+TEST(run, counts_a_range_without_putting_it_in_order)
+{
+    set_fixture_begin(&fixture, 14, OBJECTS);
+    struct query_run *run = run_of(0);
+    for (uint32_t number = 0; number < 2; number += 1) {
+        EXPECT(ask_to_count("d >= 20", number == 0 ? "" : "-timestamp", true));
+        EXPECT(plan.drive == PLAN_SET && plan.nodes[0].kind == PLAN_NODE_RANGE);
+        EXPECT(!plan.filters && !plan.sorts);
+        expect_of_plan();
+        uint64_t count = 0;
+        struct key place;
+        EXPECT(start(run, NULL) == TACTUS_OK);
+        EXPECT(query_run_count(run, UINT64_MAX, &count) == TACTUS_OK);
+        EXPECT(count == expected_count && !query_run_place(run, &place));
+        EXPECT(query_run_actual(run)->passes == 0);
+        EXPECT(query_run_actual(run)->entries[0] == expected_count);
+
+        EXPECT(start(run, NULL) == TACTUS_OK);
+        EXPECT(query_run_count(run, 5, &count) == TACTUS_OK);
+        EXPECT(count == 5);
+        EXPECT(query_run_place(run, &place) && key_equal(place, expected[4].place));
+        bool ended = false;
+        EXPECT(read_some(run, 5, &ended) > 5);
+        query_run_stop(run);
+    }
+    set_fixture_end(&fixture);
+}
+
 /* ---- What is refused, and what is damaged ---------------------------------------------------- */
 
 TEST(run, is_refused_where_another_run_has_the_scans_and_works_once_that_is_stopped)
@@ -536,6 +565,60 @@ TEST(run, is_refused_where_another_run_has_the_scans_and_works_once_that_is_stop
         at = read_some(run_of(0), at, &ended);
     EXPECT(at == expected_count);
     query_run_stop(run_of(0));
+    set_fixture_end(&fixture);
+}
+
+static void expect_scans_taken(uint32_t count)
+{
+    EXPECT(fixture.db->query_pool.free_count == fixture.db->query_pool.count - count);
+    if (count == 0) EXPECT(fixture.db->scan_pool.free_count == fixture.db->scan_pool.cursor_count);
+}
+
+TEST(run, leaves_the_scans_to_others_once_it_has_been_read_to_its_end)
+{
+    static const struct {
+        const char *text, *by;
+    } questions[] = {
+        {"", ""},
+        {"", "d"},
+        {"c = 0", ""},
+        {"c = 0 and b in (1, 2)", "-timestamp"},
+        {"e > 500", "-e"},
+        {"d > 30 and c = 1", "id"}};
+    static struct set_object objects[OBJECTS];
+    set_fixture_begin(&fixture, 15, OBJECTS);
+    struct query_run *run = run_of(0);
+    uint32_t scanned = 0;
+    for (uint32_t number = 0; number < sizeof questions / sizeof questions[0]; number += 1) {
+        EXPECT(ask(questions[number].text, questions[number].by));
+        expect_of_plan();
+        EXPECT(expected_count > 200);
+        const uint32_t taken = plan.drive == PLAN_SCAN ? 1 : plan.scan_count;
+        scanned += plan.drive == PLAN_SCAN;
+        uint32_t count = 0;
+        EXPECT(start(run, NULL) == TACTUS_OK);
+        EXPECT(query_run_next(run, (uint8_t *)objects, 200, &count) == TACTUS_OK);
+        EXPECT(count == 200);
+        expect_scans_taken(taken);
+        EXPECT(query_run_next(run, (uint8_t *)objects, OBJECTS, &count) == TACTUS_OK);
+        EXPECT(count == expected_count - 200);
+        expect_scans_taken(0);
+        struct key place;
+        EXPECT(query_run_place(run, &place));
+        EXPECT(key_equal(place, expected[expected_count - 1].place));
+        if (plan.drive == PLAN_SCAN && !plan.filters) {
+            EXPECT(query_run_actual(run)->given[0] == expected_count);
+        }
+
+        uint64_t more = 1;
+        EXPECT(query_run_next(run, (uint8_t *)objects, OBJECTS, &count) == TACTUS_OK && count == 0);
+        EXPECT(query_run_count(run, UINT64_MAX, &more) == TACTUS_OK && more == 0);
+
+        EXPECT(start(run, NULL) == TACTUS_OK);
+        EXPECT(query_run_count(run, UINT64_MAX, &more) == TACTUS_OK && more == expected_count);
+        expect_scans_taken(0);
+    }
+    EXPECT(scanned >= 2 && run->dense_count > 0);
     set_fixture_end(&fixture);
 }
 
@@ -579,6 +662,62 @@ TEST(run, ends_with_a_fault_where_an_entry_leads_to_no_object)
     expect_corrupt("d > 60", "d", what);
     expect_corrupt("e = 5000 and d = 70", "id", what);
     expect_corrupt("e > 900", "-e", what);
+    set_fixture_end(&fixture);
+}
+
+/* An entry that leads back must not lead whoever goes on from place to place round and round. */
+TEST(run, ends_with_a_fault_where_an_entry_leads_to_an_object_that_it_has_passed)
+{
+    set_fixture_begin(&fixture, 16, OBJECTS);
+    struct query_run *run = run_of(0);
+    struct set_object stray = {.d = 70};
+    uint32_t present = 0;
+    while (!fixture.present[present])
+        present += 1;
+    stray.timestamp = fixture.objects[present].timestamp;
+    put_stray_entry(SET_INDEX_D, &stray);
+    static const char what[] = "an index entry leads to another object";
+    expect_corrupt("", "d", what);
+
+    EXPECT(ask("", "d"));
+    EXPECT(plan.drive == PLAN_SCAN);
+    fault_clear(&fixture.db->fault);
+    struct key place;
+    enum tactus_status status = start(run, NULL);
+    for (uint32_t page = 0; status == TACTUS_OK; page += 1) {
+        struct set_object object;
+        uint32_t count = 0;
+        EXPECT(page <= OBJECTS);
+        status = query_run_next(run, (uint8_t *)&object, 1, &count);
+        if (status != TACTUS_OK) break;
+        EXPECT(query_run_place(run, &place));
+        status = start(run, &place);
+    }
+    EXPECT(status == TACTUS_CORRUPT);
+    EXPECT(strcmp(fixture.db->fault.what, what) == 0);
+    set_fixture_end(&fixture);
+}
+
+TEST(run, counts_no_entry_that_leads_to_no_object_among_those_that_were_fetched)
+{
+    set_fixture_begin(&fixture, 17, OBJECTS);
+    struct query_run *run = run_of(0);
+    struct set_object stray = {.d = 63};
+    stray.timestamp = fixture.objects[OBJECTS - 1].timestamp + 1000;
+    put_stray_entry(SET_INDEX_D, &stray);
+    EXPECT(ask("d = 63", ""));
+    EXPECT(plan.drive == PLAN_SET && !plan.filters);
+    expect_of_plan();
+    EXPECT(expected_count > 24 && expected_count < 56); /* the third batch: 8, 16, 32 */
+    EXPECT(start(run, NULL) == TACTUS_OK);
+    for (uint32_t at = 0; at + 1 < expected_count; at += 1) {
+        struct set_object object;
+        uint32_t count = 0;
+        EXPECT(query_run_next(run, (uint8_t *)&object, 1, &count) == TACTUS_OK && count == 1);
+    }
+    fault_clear(&fixture.db->fault);
+    uint64_t count = 0;
+    EXPECT(query_run_count(run, 2, &count) == TACTUS_CORRUPT);
     set_fixture_end(&fixture);
 }
 

@@ -320,7 +320,7 @@ static void question(void)
         probes += actual.probes[number];
     passes += actual.passes;
     if (below(4) == 0) {
-        scan_set_restart(&set);
+        scan_set_restart(&set, false);
         read_all(false);
     }
     scan_set_stop(&set);
@@ -338,7 +338,7 @@ TEST(scan_set, gives_what_set_operations_over_all_objects_give)
         set_fixture_end(&fixture);
     }
     EXPECT(given_count > 10000 && waits_count > 1000);
-    EXPECT(ranges > 10 && passes >= ranges && probes > 1000 && skipped > 1000);
+    EXPECT(ranges > 10 && passes > 10 && probes > 1000 && skipped > 1000);
     for (uint32_t kind = PLAN_NODE_SCAN; kind <= PLAN_NODE_DIFFERENCE; kind += 1)
         EXPECT(kinds[kind] > 10);
 }
