@@ -104,7 +104,7 @@ static enum tactus_status contents_open(
     db->schema = bootstrap->schema;
     db->sizing = bootstrap->sizing;
     db->read_only = true;
-    db->query_count_max = 1;
+    db->query_count_max = CONTENTS_SCANS; /* or the runs of a tree may be too many for both */
     db->options.cache_bytes = (uint64_t)CONTENTS_CACHE_FRAMES * db->sizing->block_size;
     TRY(contents_memory(contents, overlay));
     for (uint32_t number = 0; number < CONTENTS_SCANS; number += 1) {

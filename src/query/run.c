@@ -203,11 +203,10 @@ static enum tactus_status start_scan(struct query_run *run, const struct key *af
         run->is_exhausted = true;
         return TACTUS_OK;
     }
-    run->limit = "other runs hold the scans; close one, or read it to its end";
+    run->limit = SCAN_SET_FEW_SCANS;
     run->scan = query_pool_take(run->options.pool);
     if (run->scan == NULL) return TACTUS_LIMIT;
-    run->limit = "other runs hold the cursors that it needs, or more of the open transaction lies "
-                 "in its range than a scan has room for; close a run, or commit";
+    run->limit = SCAN_SET_FEW_CURSORS;
     return scan_tree_start(run->scan, &range);
 }
 

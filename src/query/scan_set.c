@@ -67,12 +67,10 @@ static enum tactus_status take_scans(struct scan_set *set)
         const uint8_t kind = set->plan->nodes[number].kind;
         if (kind == PLAN_NODE_SCAN || kind == PLAN_NODE_RANGE) {
             node->scan = query_pool_take(set->pool);
-            set->limit =
-                "other runs hold the scans that it needs; close one, or read it to its end";
+            set->limit = SCAN_SET_FEW_SCANS;
             if (node->scan == NULL) return TACTUS_LIMIT;
         }
-        set->limit = "other runs hold the cursors that it needs, or more of the open transaction "
-                     "lies in its range than a scan has room for; close a run, or commit";
+        set->limit = SCAN_SET_FEW_CURSORS;
         TRY(node_begin(set, number));
     }
     set->limit = NULL;

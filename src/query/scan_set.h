@@ -39,6 +39,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Why a start is TACTUS_LIMIT. A scan takes a cursor for each sorted run on disk that has something
+ * in its range: so where levels have many, a query of many scans may want more than there are
+ * although no other run is open. */
+#define SCAN_SET_FEW_SCANS                                                                         \
+    "other runs hold the scans that it needs; close one, or read it to the end"
+#define SCAN_SET_FEW_CURSORS                                                                       \
+    "its scans meet more sorted runs than there are cursors left; close other runs, or ask for "   \
+    "fewer alternatives at once; or more of the open transaction lies in a range than a scan has " \
+    "room for; commit"
+
 /* A place of a timestamp in the set's order: the timestamp, or its complement if that descends. So
  * what follows compares numbers that ascend. */
 struct scan_set_node {
@@ -83,9 +93,9 @@ struct scan_set_start {
                                   * out as it comes, and nothing may be probed */
 };
 
-/* Begins. What was begun before has been stopped. LIMIT: other runs hold the scans or the cursors
- * that it needs, or more unsorted records lie in a range than a scan has room for: set->limit says
- * it in words; nothing was begun. CORRUPT, IO, POISONED: from looking ids up. */
+/* Begins. What was begun before has been stopped. LIMIT: too few scans or cursors are left, or more
+ * unsorted records lie in a range than a scan has room for: set->limit says it in words; nothing
+ * was begun. CORRUPT, IO, POISONED: from looking ids up. */
 enum tactus_status scan_set_start(struct scan_set *set, const struct scan_set_start *start);
 
 /* Begins once more, from the first one: of the same plan, ids not looked up again. `is_unsorted` as
