@@ -29,12 +29,13 @@ static uint64_t tree_entries(void *context, uint16_t tree, struct key key_min, s
 }
 
 /* INVALID, LIMIT: in words. A place in a text is one in the expression, so there is none here. */
-static enum tactus_status query_plan(tactus_query *query, bool counts)
+static enum tactus_status query_plan(tactus_query *query, bool counts, bool one_scan)
 {
     tactus_db *db = query->db;
     const struct plan_statistics statistics = {.entries = tree_entries, .context = db};
     struct plan_order order = query->order;
     order.counts = counts;
+    order.one_scan = one_scan;
     struct text_error words = {0};
     const enum tactus_status status =
         plan_choose(&query->state->expression, order, &statistics, &query->state->plan, &words);
@@ -81,7 +82,7 @@ enum tactus_status tactus_prepare(
     words.line = 0;
     words.column = 0;
     if (status != TACTUS_OK) return error_from_text(&db->error, status, &words);
-    TRY(query_plan(query, false));
+    TRY(query_plan(query, false, false));
     query->collection = collection;
     query->open = true;
     query->running = false;
@@ -165,6 +166,17 @@ static enum tactus_status query_start(tactus_query *query)
     return TACTUS_OK;
 }
 
+/* A set may take more scans, or more cursors over the runs of its trees, than others have left. One
+ * tree in order gives the same answer in the same order: slower, but there is nearly always room
+ * for one scan. */
+static enum tactus_status query_start_whatever(tactus_query *query)
+{
+    const enum tactus_status status = query_start(query);
+    if (status != TACTUS_LIMIT || query->state->plan.drive != PLAN_SET) return status;
+    TRY(query_plan(query, false, true));
+    return query_start(query);
+}
+
 enum tactus_status tactus_run(tactus_query *query, tactus_view *view, const char *token)
 {
     TRY(enter_query(query));
@@ -181,7 +193,7 @@ enum tactus_status tactus_run(tactus_query *query, tactus_view *view, const char
     }
     query_stop(query);
     query->has_run = false;
-    TRY(query_plan(query, false));
+    TRY(query_plan(query, false, false));
     query->has_place = token != NULL;
     if (token != NULL) {
         struct text_error words = {0};
@@ -190,7 +202,7 @@ enum tactus_status tactus_run(tactus_query *query, tactus_view *view, const char
         if (read != TACTUS_OK) return error_from_text(&db->error, read, &words);
     }
     query->visibility = view->visibility;
-    TRY(query_start(query));
+    TRY(query_start_whatever(query));
     query->has_run = true;
     query->is_fresh = true;
     return TACTUS_OK;
@@ -237,16 +249,12 @@ enum tactus_status tactus_next(
     return TACTUS_OK;
 }
 
-/* What is counted from its beginning may take another way than what is read. If other runs hold the
- * scans that it takes, the way that was begun will do. */
+/* What is counted from its beginning may take another way than what is read. */
 static enum tactus_status start_to_count(tactus_query *query)
 {
     query_stop(query);
-    TRY(query_plan(query, true));
-    const enum tactus_status status = query_start(query);
-    if (status != TACTUS_LIMIT) return status;
-    TRY(query_plan(query, false));
-    return query_start(query);
+    TRY(query_plan(query, true, false));
+    return query_start_whatever(query);
 }
 
 enum tactus_status tactus_count(tactus_query *query, uint64_t max, uint64_t *count)
@@ -297,7 +305,7 @@ enum tactus_status tactus_query_explain(
     if (write == NULL || (!is_json && strcmp(format, "text") != 0)) {
         return database_misuse(db, "explain: write is NULL, or the format neither text nor json");
     }
-    if (!query->has_run) TRY(query_plan(query, false));
+    if (!query->has_run) TRY(query_plan(query, false, false));
     const struct explanation explanation = {
         .expression = &query->state->expression,
         .plan = &query->state->plan,

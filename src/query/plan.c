@@ -644,7 +644,7 @@ static void planner_collection(struct planner *planner, struct query_plan *plan,
         planner_entries(planner, planner->collection->object_tree, all, ASSUMED_OBJECTS), 1
     );
     plan_scan(planner, plan, path, &top);
-    if (top.first != NORMAL_NONE) {
+    if (top.first != NORMAL_NONE && !planner->order.one_scan) {
         conjunction_build(planner, &top, planner->timestamps);
         if (top.empty) {
             plan->drive = PLAN_NOTHING;

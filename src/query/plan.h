@@ -59,7 +59,8 @@ enum {
 struct plan_order {
     uint32_t field; /* its number */
     bool descending;
-    bool counts; /* the number of objects is all that is wanted: a hint for the choice, no more */
+    bool counts;   /* the number of objects is all that is wanted: a hint for the choice, no more */
+    bool one_scan; /* one tree in order, whatever that costs: where scans are too few for a set */
 };
 
 /* Reads "field" or "-field"; NULL or "": the timestamp (of a map: the key), ascending. SYNTAX: no

@@ -274,6 +274,76 @@ TEST(query_refusal, of_33_scans_is_limit_where_nothing_else_narrows)
     end();
 }
 
+/* ---- Scans that others hold ------------------------------------------------------------------ */
+
+struct text {
+    size_t size;
+    char at[4096];
+};
+
+static int text_write(void *context, const char *text, size_t bytes)
+{
+    struct text *to = context;
+    EXPECT(to->size + bytes < sizeof to->at);
+    memcpy(to->at + to->size, text, bytes);
+    to->size += bytes;
+    to->at[to->size] = 0;
+    return 0;
+}
+
+static bool takes_a_set(tactus_query *query)
+{
+    struct text text = {0};
+    EXPECT(tactus_query_explain(query, "text", text_write, &text) == TACTUS_OK);
+    return strstr(text.at, "union") != NULL;
+}
+
+static void fill_d(uint32_t count)
+{
+    uint32_t number = 0;
+    while (number < count) {
+        tactus_txn *txn = NULL;
+        EXPECT(tactus_begin(db, NULL, &txn) == TACTUS_OK);
+        for (uint32_t end_of = number + 1000; number < end_of; number += 1) {
+            uint8_t object[64] = {0};
+            char text[16];
+            const int size = snprintf(text, sizeof text, "%u", number);
+            EXPECT(tactus_value_parse(d, 0, text, (size_t)size, object, NULL) == TACTUS_OK);
+            EXPECT(tactus_insert(txn, d, object, 1, NULL) == TACTUS_OK);
+        }
+        EXPECT(tactus_commit(txn, NULL) == TACTUS_OK);
+    }
+}
+
+TEST(query_refusal, of_a_set_whose_scans_others_hold_is_none_where_one_tree_in_order_will_do)
+{
+    begin();
+    fill_d(20000);
+    tactus_query *wide = NULL;
+    tactus_query *narrow = NULL;
+    const char *many = repeat("a in (", "%u", ", ", SCANS_MAX - 1, ")");
+    EXPECT(tactus_prepare(db, d, many, NULL, &wide) == TACTUS_OK);
+    EXPECT(tactus_prepare(db, d, "a in (7, 19999)", NULL, &narrow) == TACTUS_OK);
+
+    uint64_t count = 0;
+    EXPECT(tactus_run(narrow, tactus_latest(db), NULL) == TACTUS_OK);
+    EXPECT(takes_a_set(narrow));
+    EXPECT(tactus_run(wide, tactus_latest(db), NULL) == TACTUS_OK); /* 31 scans, of 30 left */
+    EXPECT(!takes_a_set(wide));
+    EXPECT(tactus_count(wide, UINT64_MAX, &count) == TACTUS_OK && count == SCANS_MAX - 1);
+
+    EXPECT(tactus_count(narrow, UINT64_MAX, &count) == TACTUS_OK && count == 2);
+    EXPECT(tactus_run(wide, tactus_latest(db), NULL) == TACTUS_OK);
+    EXPECT(takes_a_set(wide));
+    EXPECT(tactus_run(narrow, tactus_latest(db), NULL) == TACTUS_OK);
+    EXPECT(!takes_a_set(narrow));
+    EXPECT(tactus_count(narrow, UINT64_MAX, &count) == TACTUS_OK && count == 2);
+    EXPECT(tactus_count(wide, UINT64_MAX, &count) == TACTUS_OK && count == SCANS_MAX - 1);
+    tactus_query_close(wide);
+    tactus_query_close(narrow);
+    end();
+}
+
 /* ---- Runs ------------------------------------------------------------------------------------ */
 
 TEST(query_refusal, of_a_run_without_its_values_or_its_view)
