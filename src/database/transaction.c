@@ -641,6 +641,7 @@ enum tactus_status database_flush(tactus_db *db)
 
 static enum tactus_status checkpoint_write(tactus_db *db)
 {
+    database_end_runs(db);
     struct forest *forest = &db->forest;
     const uint32_t none[COLLECTIONS_MAX] = {0};
     const struct forest_commit commit = {.entry_bytes = SECTOR_SIZE, .event_counts = none};
@@ -697,7 +698,6 @@ enum tactus_status database_checkpoint(tactus_db *db)
     if (is_covered && forest_capture_wait(forest) != TACTUS_OK) return write_failed(db);
     if (!is_covered) {
         if (forest_admit_checkpoint(forest) != TACTUS_OK) return database_failed(db);
-        database_end_runs(db);
         if (checkpoint_write(db) != TACTUS_OK) return write_failed(db);
     }
     const bool may_be_short = is_covered || forest->schedule.short_of_room;

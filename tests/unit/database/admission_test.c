@@ -400,6 +400,38 @@ TEST(admission, a_checkpoint_in_haste_gives_back_what_waits_to_be_free)
     EXPECT(whole > 0);
 }
 
+/* Of a run that is open when a second checkpoint, with nothing to cover, is asked for. True: that
+ * has brought some, in haste, and ended the run. */
+static bool checkpoint_ends_run(void)
+{
+    checkpoint();
+    struct fixture_item item;
+    uint32_t count = 0;
+    tactus_query *query = NULL;
+    EXPECT(tactus_prepare(fixture.db, fixture.items, NULL, NULL, &query) == TACTUS_OK);
+    EXPECT(tactus_run(query, tactus_latest(fixture.db), NULL) == TACTUS_OK);
+    EXPECT(tactus_next(query, &item, 1, &count) == TACTUS_OK && count == 1);
+    const uint64_t before = fixture.db->forest.counters.checkpoints;
+    checkpoint();
+    const bool is_hasty = fixture.db->forest.counters.checkpoints > before;
+    const enum tactus_status status = tactus_next(query, &item, 1, &count);
+    EXPECT(status == (is_hasty ? TACTUS_EXPIRED : TACTUS_OK));
+    tactus_query_close(query);
+    return is_hasty;
+}
+
+TEST(admission, a_checkpoint_in_haste_ends_runs_also_if_there_is_nothing_to_cover)
+{
+    begin_keeping(2, 3);
+    EXPECT(database_fixture_insert(&fixture, 9000000, 1, 5) == TACTUS_OK);
+    EXPECT(!checkpoint_ends_run());
+    enum tactus_status refusal = TACTUS_OK;
+    (void)fill(&refusal);
+    EXPECT(refusal == TACTUS_LIMIT);
+    EXPECT(checkpoint_ends_run());
+    database_fixture_end(&fixture);
+}
+
 /* Whatever is admitted leaves room for removals and checkpoints: also what only joins a beat, with
  * a checkpoint behind it that opens the next. */
 static void creep_up(uint64_t factor, uint32_t keep)
