@@ -485,9 +485,10 @@ enum { TACTUS_TOKEN_BYTES = 64 }; /* more than any token has, its zero byte incl
 
 /* Writes the token of the last object that _next gave out or _count counted since tactus_run, a
  * text of A-Z a-z 0-9 - _ that begins with a letter. Before the first one it is the token that the
- * run began with; ABSENT: it began without one. The run may have come to its end, or have expired.
- * MISUSE: no run since the query was prepared or bound, or `bytes` is less than
- * TACTUS_TOKEN_BYTES. */
+ * run began with. The run may have come to its end, or have expired. ABSENT: it began without a
+ * token; or what it gave out last was counted, and was less than `max`: which object is the last of
+ * them is not looked up. MISUSE: no run since the query was prepared or bound, or `bytes` is less
+ * than TACTUS_TOKEN_BYTES. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_query_token(
     tactus_query *query, char *buffer, size_t bytes
 );
@@ -542,7 +543,7 @@ struct tactus_digest {           /* 128-bit checksums */
                                     layout */
     struct tactus_u128 physical; /* of the canonical image: checkpoint, blocks, journal */
 };
-/* Reads everything. BUSY: a transaction is open. */
+/* Reads everything. BUSY: a transaction is open. LIMIT: runs of queries hold all scans. */
 TACTUS_API TACTUS_CHECKED enum tactus_status tactus_digest(
     tactus_db *db, struct tactus_digest *digest
 );

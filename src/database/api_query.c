@@ -285,9 +285,11 @@ enum tactus_status tactus_query_token(tactus_query *query, char *buffer, size_t 
     }
     if (!query->has_run) return database_misuse(db, "token: the query has not been run");
     if (!query->has_place) {
-        return error_set(
-            &db->error, TACTUS_ABSENT, "token: no object was given out; run the query without one"
-        );
+        const char *why = query->is_fresh
+                              ? "no object was given out; run the query without one"
+                              : "the answer was counted to its end, and its last object not looked "
+                                "up; take the token before, or read what comes";
+        return error_set(&db->error, TACTUS_ABSENT, "token: %s", why);
     }
     const struct token_query token = query_token(query);
     token_format(&token, query->place, buffer);

@@ -342,6 +342,44 @@ TEST(query, counts_go_on_where_the_run_is)
     }
 }
 
+TEST(query, there_is_a_token_behind_a_count_that_came_to_its_maximum_and_none_at_the_end)
+{
+    static const char *const wheres[] = {"kind = 5", "kind = 5 and rank >= -3", "kind >= 5", NULL};
+    static const char *const orders[] = {NULL, "-id", "kind"};
+    for (uint32_t number = 0; number < 12; number += 1) {
+        begin();
+        static struct fixture_item items[400];
+        static struct fixture_item rest[400];
+        tactus_query *query = prepare(wheres[number % 4], orders[number / 4]);
+        EXPECT(run(query, NULL) == TACTUS_OK);
+        const uint32_t all = next(query, items, 400);
+        EXPECT(run(query, NULL) == TACTUS_OK);
+        EXPECT(count(query, all - 7) == all - 7);
+        EXPECT(take_token(query) == TACTUS_OK);
+        EXPECT(next(query, rest, 2) == 2);
+        EXPECT(memcmp(rest, items + all - 7, 2 * sizeof rest[0]) == 0);
+        EXPECT(run(query, token) == TACTUS_OK);
+        EXPECT(next(query, rest, 400) == 7);
+        EXPECT(memcmp(rest, items + all - 7, 7 * sizeof rest[0]) == 0);
+
+        EXPECT(run(query, token) == TACTUS_OK);
+        EXPECT(count(query, 8) == 7);
+        EXPECT(take_token(query) == TACTUS_ABSENT);
+        EXPECT(database_fixture_says(&fixture, "counted to its end"));
+        EXPECT(run(query, token) == TACTUS_OK);
+        EXPECT(count(query, 7) == 7); /* all, and no more were asked for */
+        EXPECT(take_token(query) == TACTUS_OK);
+        EXPECT(count(query, 1) == 0); /* nothing was counted: the place stays */
+        char again[TACTUS_TOKEN_BYTES];
+        EXPECT(tactus_query_token(query, again, sizeof again) == TACTUS_OK);
+        EXPECT(strcmp(again, token) == 0);
+        EXPECT(run(query, token) == TACTUS_OK);
+        EXPECT(next(query, rest, 400) == 0);
+        tactus_query_close(query);
+        end();
+    }
+}
+
 TEST(query, a_count_that_an_index_answers_reads_no_object)
 {
     begin();
