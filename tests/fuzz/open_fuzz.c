@@ -4,7 +4,8 @@
  * without one.
  *
  *   input   flags (1 byte): 1 checksums are made to hold, 2 opened for writing, 4 cut, 8 of the
- *           sound file with several runs in level 0, some of whose tables are trimmed
+ *           sound file with several runs in level 0, some of whose tables are trimmed, 16 single
+ *           keys are asked for before all else
  *           then 14 bytes a change: where (1), how (1), block (2), offset (2), value (8) */
 #include "fuzz/reseal.h"
 
@@ -347,41 +348,96 @@ static enum tactus_status verify_image(struct image *image)
     return status;
 }
 
-static enum tactus_status read_map(tactus_db *db)
+/* What is asked of each collection and of the map: by every kind of plan, order and tree. */
+static const struct question {
+    uint32_t collection;
+    const char *where;
+    const char *order;
+} questions[] = {
+    {0, NULL, NULL},
+    {0, "n = 3", NULL},
+    {0, "n = 3 and t = 'b'", "-timestamp"},
+    {0, "n >= 2 and t != 'c'", NULL},
+    {0, "n > 0", "-n"},
+    {0, "t between 'b' and 'k' or n = 1", "t"},
+    {0, "id in (3, 30, 36, 99, 150)", "-id"},
+    {0, "id > 20 and n = 2", "id"},
+    {1, "k between 2 and 5", NULL},
+    {1, "k > 3", "-k"},
+    {2, NULL, NULL},
+    {2, "v > 'f'", "-key"},
+    {2, "key in (5, 18446744073709551620, 36893488147419103238, 90)", "-key"},
+    {2, "key > 50 and key < 36893488147419103250", "key"},
+};
+
+/* Page by page: each begins at a token, and what is left is counted. */
+static enum tactus_status read_pages(tactus_db *db, tactus_query *query, bool is_long)
+{
+    uint64_t objects[8 * 4]; /* of the largest */
+    char token[TACTUS_TOKEN_BYTES];
+    uint32_t count = 1;
+    TRY(tactus_run(query, tactus_latest(db), NULL));
+    for (uint32_t page = 0; count > 0; page += 1) { /* ends: places go one way */
+        assert(page < 100000);
+        TRY(tactus_next(query, objects, is_long ? 8 : 5, &count));
+        if (count == 0 || page % 4 != 0) continue;
+        TRY(tactus_query_token(query, token, sizeof token));
+        TRY(tactus_run(query, tactus_latest(db), token));
+    }
+    uint64_t all = 0;
+    TRY(tactus_run(query, tactus_latest(db), NULL));
+    TRY(tactus_count(query, is_long ? UINT64_MAX : 40, &all));
+    return tactus_count(query, UINT64_MAX, &all);
+}
+
+static enum tactus_status answer(tactus_db *db, const struct question *question, bool is_long)
+{
+    tactus_query *query = NULL;
+    const tactus_collection *collection = tactus_collection_at(db, question->collection);
+    TRY(tactus_prepare(db, collection, question->where, question->order, &query));
+    const enum tactus_status status = read_pages(db, query, is_long);
+    tactus_query_close(query);
+    return status;
+}
+
+static enum tactus_status read_keys(tactus_db *db)
 {
     struct tactus_u128 keys[97];
-    struct object_c objects[97];
+    uint64_t ids[97];
+    struct object_c in_map[97];
+    struct object_a objects[97];
     struct tactus_result results[97];
-    for (uint64_t number = 0; number < 97; number += 1)
+    for (uint64_t number = 0; number < 97; number += 1) {
         keys[number] = (struct tactus_u128){.low = number, .high = number % 3};
+        ids[number] = number * 3;
+    }
     tactus_view *view = tactus_latest(db);
     const enum tactus_status status =
-        tactus_get(view, tactus_collection_at(db, 2), keys, 97, objects, results);
-    return status == TACTUS_SOME ? TACTUS_OK : status;
+        tactus_get(view, tactus_collection_at(db, 2), keys, 97, in_map, results);
+    if (status != TACTUS_OK && status != TACTUS_SOME) return status;
+    const enum tactus_status by_id =
+        tactus_get(view, tactus_collection_at(db, 0), ids, 97, objects, results);
+    return by_id == TACTUS_SOME ? TACTUS_OK : by_id;
 }
 
-static enum tactus_status read_all(tactus_db *db)
+/* In either order, so that blocks come to lookups unchecked, and checked by others. A fault ends
+ * the one question only. */
+static enum tactus_status read_all(tactus_db *db, bool keys_first)
 {
+    enum tactus_status first = TACTUS_OK;
     struct tactus_digest digest;
-    TRY(tactus_digest(db, &digest));
-    TRY(read_map(db));
-    for (uint32_t number = 0; number < 2; number += 1) {
-        static const char *const where[] = {"n = 3", "k between 2 and 5"};
-        tactus_query *query = NULL;
-        TRY(tactus_prepare(db, tactus_collection_at(db, number), where[number], NULL, &query));
-        enum tactus_status status = tactus_run(query, tactus_latest(db), NULL);
-        uint32_t count = 1;
-        while (status == TACTUS_OK && count > 0) {
-            struct object_a objects[8];
-            status = tactus_next(query, objects, 8, &count);
-        }
-        tactus_query_close(query);
-        TRY(status);
+    if (keys_first) first = read_keys(db);
+    for (uint32_t number = 0; number < sizeof questions / sizeof questions[0]; number += 1) {
+        const enum tactus_status status = answer(db, &questions[number], number % 2 == 0);
+        if (first == TACTUS_OK) first = status;
     }
-    return TACTUS_OK;
+    const enum tactus_status digested = tactus_digest(db, &digest);
+    if (first == TACTUS_OK) first = digested;
+    const enum tactus_status by_keys = read_keys(db);
+    return first == TACTUS_OK ? by_keys : first;
 }
 
-static void ask(struct image *image, bool for_writing, bool has_runs)
+static void ask(struct image *image, bool for_writing, bool has_runs, bool keys_first)
 {
     const enum tactus_status verified = verify_image(image);
     inspect_all(image);
@@ -389,7 +445,7 @@ static void ask(struct image *image, bool for_writing, bool has_runs)
     tactus_db *db = open_image(image, true, &status);
     if (verified == TACTUS_OK) assert(status == TACTUS_OK);
     if (db != NULL) {
-        status = read_all(db);
+        status = read_all(db, keys_first);
         if (verified == TACTUS_OK) assert(status == TACTUS_OK);
         assert(tactus_close(db) == TACTUS_OK);
     }
@@ -451,6 +507,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bound_options(&image);
     if ((data[0] & 1) != 0) reseal_image(image.bytes, image.size);
     if ((data[0] & 4) != 0) image.size = (size * UINT64_C(7919) * data[size - 1]) % image.size;
-    ask(&image, (data[0] & 2) != 0, has_runs);
+    ask(&image, (data[0] & 2) != 0, has_runs, (data[0] & 16) != 0);
     return 0;
 }
