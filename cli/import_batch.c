@@ -193,7 +193,8 @@ static int complain_refused(struct import_batch *batch, uint32_t index)
         );
     } else {
         fault.field = result->field < session->info.field_count ? result->field : UINT32_MAX;
-        const bool stamp_refused = fault.field == session->info.timestamp_field;
+        const bool stamp_refused =
+            !session_is_map(session) && fault.field == session->info.timestamp_field;
         (void)snprintf(
             fault.reason,
             sizeof fault.reason,

@@ -249,11 +249,15 @@ enum tactus_status tactus_next(
     return TACTUS_OK;
 }
 
-/* What is counted from its beginning may take another way than what is read. */
+/* What is counted from its beginning may take another way than what is read. If others hold the
+ * scan that this takes, the way that was begun will do. */
 static enum tactus_status start_to_count(tactus_query *query)
 {
     query_stop(query);
     TRY(query_plan(query, true, false));
+    const enum tactus_status status = query_start_whatever(query);
+    if (status != TACTUS_LIMIT) return status;
+    TRY(query_plan(query, false, false));
     return query_start_whatever(query);
 }
 
