@@ -189,7 +189,7 @@ struct asker {
     tactus_query *query;
     bool running;
     bool begun;   /* by the token in `token` */
-    bool counted; /* to the end, where there may be no token */
+    bool counted; /* what was given out last, up to the end: there is no token of that */
     char token[TACTUS_TOKEN_BYTES];
     bool placed; /* an object was given: the last one, as it was then, is the place in each order */
     struct oracle_object places[ORACLE_SORTS];
@@ -249,7 +249,7 @@ static void asker_expect(const struct world *world, struct asker *asker)
     }
 }
 
-/* Whether others may hold the scans that this one needs. */
+/* Whether no others may hold the scans that this one needs. */
 static bool asker_is_alone(const struct asker *asker)
 {
     for (uint32_t number = 0; number < ASKERS; number += 1) {
@@ -394,17 +394,16 @@ static void asker_count(struct world *world, struct asker *asker)
     }
     EXPECT(right);
     counts.counted += 1;
-    asker->counted |= count < most;
+    asker->counted |= count > 0 && count < most;
     asker_advance(asker, left < most ? left : (uint32_t)most, NULL);
 }
 
 /* The token of the place; false: there is no place yet. */
 static bool asker_take_token(struct world *world, struct asker *asker)
 {
-    bool any = asker->placed || asker->begun;
+    const bool any = (asker->placed || asker->begun) && !asker->counted;
     const enum tactus_status status =
         tactus_query_token(asker->query, asker->token, sizeof asker->token);
-    if (asker->counted && status == TACTUS_ABSENT) any = false;
     if (status != (any ? TACTUS_OK : TACTUS_ABSENT))
         asker_say(asker, tactus_error(world->db)->text);
     EXPECT(status == (any ? TACTUS_OK : TACTUS_ABSENT));
@@ -531,7 +530,7 @@ static void world_begin(struct world *world, uint64_t seed)
     world->open.cache_bytes = chance(world, 1, 2) ? 0 : 4 << 20;
     world->open.query_count_max = 1 + (uint32_t)below(world, ASKERS + 1);
     world->path = chance(world, 1, 4) ? "query.tactus" : ":memory:";
-    (void)remove("query.tactus");
+    (void)remove(world->path);
     const bool large = chance(world, 1, 40); /* so that sorts take several passes */
     for (uint32_t number = 0; number < world->store_count; number += 1) {
         uint32_t slots = 200 + (uint32_t)below(world, chance(world, 1, 8) ? 4000 : 1400);
@@ -553,6 +552,7 @@ static void world_begin(struct world *world, uint64_t seed)
 static void world_end(struct world *world)
 {
     EXPECT(tactus_close(world->db) == TACTUS_OK);
+    (void)remove(world->path);
     for (uint32_t number = 0; number < world->store_count; number += 1)
         oracle_store_free(&world->stores[number]);
     for (uint32_t number = 0; number < ASKERS; number += 1) {
