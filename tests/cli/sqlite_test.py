@@ -365,7 +365,7 @@ def test_all(directory, count, seed, only):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=pathlib.Path)
-    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--count", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=("online-retail", "debian-relations"))
     arguments = parser.parse_args()

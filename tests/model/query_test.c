@@ -580,7 +580,7 @@ static void run_seed(struct world *world, uint64_t seed)
 
 TEST(query, finds_what_a_filter_over_all_objects_finds)
 {
-    const struct test_seeds seeds = test_seeds(30);
+    const struct test_seeds seeds = test_seeds(20);
     struct world *world = calloc(1, sizeof *world);
     EXPECT(world != NULL);
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed += 1)
